@@ -1,0 +1,5 @@
+//! Brokers behind the port.
+
+pub mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;

@@ -1,0 +1,112 @@
+//! What goes to a broker, and what it says about what it stored.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::BrokerError;
+use crate::envelope::Headers;
+
+/// A message on its way to a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it goes: a topic, or the subject of a lane.
+    pub subject: String,
+    /// Headers; the names that belong to the broker (`Nats-…`) are the adapter's alone.
+    pub headers: Headers,
+    /// The body.
+    pub payload: Bytes,
+    /// The broker's message id, by which it recognises a repetition.
+    pub id: Option<String>,
+    /// Not delivered before this time. Only for retry lanes (`lanes::retry_subject`).
+    pub not_before: Option<Timestamp>,
+}
+
+impl Message {
+    /// A message without headers, id or delay.
+    pub fn new(subject: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+        Self {
+            subject: subject.into(),
+            headers: Headers::new(),
+            payload: payload.into(),
+            id: None,
+            not_before: None,
+        }
+    }
+
+    /// Sets the id by which the broker recognises a repetition.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets the headers.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Delivers it no sooner than this.
+    pub fn not_before(mut self, time: Timestamp) -> Self {
+        self.not_before = Some(time);
+        self
+    }
+}
+
+/// What the broker says about a message that it stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The stream (or what stands for one).
+    pub stream: String,
+    /// Its place there.
+    pub sequence: u64,
+    /// Whether the broker had this message id already. That is success: it is stored once.
+    pub duplicate: bool,
+}
+
+/// The broker's answer to a published message, some time later.
+///
+/// Dropping it neither cancels the message nor loses it; only the answer is not seen.
+#[must_use = "a message is stored only when its receipt resolves to `Ok`"]
+pub struct Receipt(BoxFuture<'static, Result<Stored, BrokerError>>);
+
+impl Receipt {
+    /// A receipt that resolves as the future does.
+    pub fn new(answer: impl Future<Output = Result<Stored, BrokerError>> + Send + 'static) -> Self {
+        Self(Box::pin(answer))
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<Stored, BrokerError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").finish_non_exhaustive()
+    }
+}
+
+/// A message as a stream holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// The subject it was stored under.
+    pub subject: String,
+    /// Its place in the stream.
+    pub sequence: u64,
+    /// When the broker stored it.
+    pub stored_at: Timestamp,
+    /// Headers, without those that belong to the broker.
+    pub headers: Headers,
+    /// The body.
+    pub payload: Bytes,
+}

@@ -1,0 +1,70 @@
+//! Subjects and filters: tokens between dots, `*` for one token, `>` for all that follow.
+
+/// Whether the filter delivers this subject.
+pub fn matches(filter: &str, subject: &str) -> bool {
+    covers(filter, subject)
+}
+
+/// Whether every subject that `inner` matches is matched by `outer` too.
+pub fn covers(outer: &str, inner: &str) -> bool {
+    let mut inner = inner.split('.');
+    for token in outer.split('.') {
+        match (token, inner.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(found)) if found != ">" => {}
+            (wanted, Some(found)) if wanted == found => {}
+            _ => return false,
+        }
+    }
+    inner.next().is_none()
+}
+
+/// Whether some subject is matched by both.
+pub fn overlaps(one: &str, other: &str) -> bool {
+    let mut other = other.split('.');
+    for token in one.split('.') {
+        match (token, other.next()) {
+            (">", Some(_)) | (_, Some(">")) => return true,
+            ("*", Some(_)) | (_, Some("*")) => {}
+            (a, Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+    other.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{covers, matches, overlaps};
+
+    #[test]
+    fn a_filter_matches_token_by_token() {
+        assert!(matches("orders.*.placed", "orders.eu.placed"));
+        assert!(!matches("orders.*.placed", "orders.eu.de.placed"));
+        assert!(!matches("orders.*", "orders"));
+        assert!(matches("orders.>", "orders.eu.placed"));
+        assert!(!matches("orders.>", "orders"));
+        assert!(!matches("orders.eu", "orders.eu.placed"));
+    }
+
+    #[test]
+    fn covering_is_for_all_subjects() {
+        assert!(covers("orders.>", "orders.*.placed"));
+        assert!(covers("orders.*.placed", "orders.*.placed"));
+        assert!(!covers("orders.eu.>", "orders.*.placed"));
+        assert!(!covers("orders.*", "orders.>"));
+        assert!(covers("orders.>", "orders.>"));
+    }
+
+    #[test]
+    fn overlapping_is_for_some_subject() {
+        assert!(overlaps("orders.eu.>", "orders.*.placed"));
+        assert!(overlaps("orders.*.placed", "orders.eu.>"));
+        assert!(overlaps("a.*.c", "a.b.*"));
+        assert!(!overlaps("a.*.c", "a.b.d"));
+        assert!(!overlaps("a.b", "a.b.c"));
+        assert!(!overlaps("a.b.c", "a.b"));
+        assert!(overlaps("a.>", "a.b.c"));
+        assert!(!overlaps("a.>", "a"));
+    }
+}

@@ -1,0 +1,5 @@
+//! CloudEvents on the wire.
+
+mod headers;
+
+pub use self::headers::Headers;
