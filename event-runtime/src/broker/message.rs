@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -23,8 +24,9 @@ pub struct Message {
     pub payload: Bytes,
     /// The broker's message id, by which it recognises a repetition.
     pub id: Option<String>,
-    /// Not delivered before this time. Only for retry lanes (`lanes::retry_subject`).
-    pub not_before: Option<Timestamp>,
+    /// Not delivered before so much time has passed at the broker. Only for retry lanes
+    /// (`lanes::retry_subject`).
+    pub delay: Option<Duration>,
 }
 
 impl Message {
@@ -35,7 +37,7 @@ impl Message {
             headers: Headers::new(),
             payload: payload.into(),
             id: None,
-            not_before: None,
+            delay: None,
         }
     }
 
@@ -51,9 +53,9 @@ impl Message {
         self
     }
 
-    /// Delivers it no sooner than this.
-    pub fn not_before(mut self, time: Timestamp) -> Self {
-        self.not_before = Some(time);
+    /// Delivers it no sooner than after this time.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
         self
     }
 }

@@ -11,6 +11,7 @@ mod error;
 pub mod lanes;
 mod message;
 pub mod plan;
+mod secret;
 pub mod subject;
 mod topology;
 
@@ -22,6 +23,7 @@ use futures_util::future::BoxFuture;
 pub use self::delivery::{Delivery, Heartbeat, Origin, Settle, Settlement, Verdict};
 pub use self::error::{BrokerError, BrokerErrorKind};
 pub use self::message::{Message, Receipt, Stored, StoredMessage};
+pub use self::secret::Secret;
 pub use self::topology::{
     DurableInfo, DurableSpec, Position, Setting, Start, StreamInfo, StreamKind, StreamSpec,
     Topology,
@@ -33,7 +35,7 @@ pub use self::topology::{
 pub struct Capabilities {
     /// What one acknowledgement covers.
     pub acknowledges: Acknowledges,
-    /// Whether [`Message::not_before`] is kept by the broker (and so survives this process).
+    /// Whether [`Message::delay`] is kept by the broker (and so survives this process).
     pub delays: bool,
     /// Whether [`Origin::deliveries`] counts; `false` means that it is always 1.
     pub counts_deliveries: bool,
