@@ -1,8 +1,23 @@
 //! Annotated events and handlers.
 
 pub mod envelope;
+pub mod event;
 
 #[cfg(feature = "runtime")]
 pub mod adapters;
 #[cfg(feature = "runtime")]
 pub mod broker;
+#[cfg(feature = "runtime")]
+pub mod handler;
+#[cfg(feature = "runtime")]
+pub mod publish;
+
+#[doc(hidden)]
+pub mod private;
+pub use event::Event;
+#[cfg(feature = "runtime")]
+pub use handler::{Context, Extract, HandlerError, Metadata, Needs, State};
+#[doc(hidden)]
+pub use private as __private;
+#[cfg(feature = "runtime")]
+pub use publish::Publisher;

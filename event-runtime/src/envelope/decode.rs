@@ -1,0 +1,166 @@
+//! Reads an event: in one pass where it is what we expect, and with care where it is not.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Attributes, DecodeError, EnvelopeError};
+use crate::event::{self, Event};
+
+/// Reads a message as the event `E`, whatever version of it was written.
+pub fn decode<E: Event>(payload: &[u8]) -> Result<(Attributes, E), DecodeError> {
+    let text = text(payload)?;
+    let (attributes, data) = match read::<Typed<E>>(text) {
+        Ok(envelope) => envelope.check()?,
+        // Either the envelope is broken or the data is; only a second look can tell.
+        Err(_) => {
+            let (attributes, raw) = read::<Raw>(text).map_err(EnvelopeError::NotJson)?.check()?;
+            (attributes, Data::Raw(raw))
+        }
+    };
+    let raw = match data {
+        Data::Typed(event) => return Ok((attributes, event)),
+        Data::Raw(raw) => raw,
+    };
+    let found = event::parse_wire_type(&attributes.event_type);
+    let Some((_, version)) = found.filter(|(name, _)| *name == E::NAME) else {
+        return Err(DecodeError::OtherEvent {
+            found: attributes.event_type,
+            wanted: E::NAME,
+        });
+    };
+    let event = event::read::<E>(version, raw)?;
+    Ok((attributes, event))
+}
+
+/// Reads the attributes alone.
+pub fn read_attributes(payload: &[u8]) -> Result<Attributes, EnvelopeError> {
+    let envelope = read::<Raw>(text(payload)?).map_err(EnvelopeError::NotJson)?;
+    Ok(envelope.check()?.0)
+}
+
+fn text(payload: &[u8]) -> Result<&str, EnvelopeError> {
+    if payload.is_empty() {
+        return Err(EnvelopeError::Empty);
+    }
+    std::str::from_utf8(payload).map_err(|error| EnvelopeError::NotUtf8 {
+        valid_up_to: error.valid_up_to(),
+    })
+}
+
+fn read<'de, R: ReadData<'de>>(text: &'de str) -> Result<Envelope<R::Data>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let envelope = Reader::<R>(PhantomData).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(envelope)
+}
+
+/// How `data` is read, given the type if that was seen before it.
+trait ReadData<'de> {
+    type Data;
+    fn read<A: MapAccess<'de>>(event_type: &str, map: &mut A) -> Result<Self::Data, A::Error>;
+    fn absent() -> Self::Data;
+}
+
+enum Data<'de, E> {
+    Typed(E),
+    Raw(&'de str),
+}
+
+struct Typed<E>(PhantomData<E>);
+
+impl<'de, E: Event> ReadData<'de> for Typed<E> {
+    type Data = Data<'de, E>;
+
+    fn read<A: MapAccess<'de>>(event_type: &str, map: &mut A) -> Result<Self::Data, A::Error> {
+        if event_type == E::WIRE_TYPE {
+            map.next_value().map(Data::Typed)
+        } else {
+            Raw::read(event_type, map).map(Data::Raw)
+        }
+    }
+
+    fn absent() -> Self::Data {
+        Data::Raw(Raw::absent())
+    }
+}
+
+struct Raw;
+
+impl<'de> ReadData<'de> for Raw {
+    type Data = &'de str;
+
+    fn read<A: MapAccess<'de>>(_: &str, map: &mut A) -> Result<Self::Data, A::Error> {
+        map.next_value::<&RawValue>().map(RawValue::get)
+    }
+
+    fn absent() -> Self::Data {
+        "null"
+    }
+}
+
+struct Envelope<D> {
+    attributes: Attributes,
+    saw_spec_version: bool,
+    broken: Option<EnvelopeError>,
+    data: D,
+}
+
+impl<D> Envelope<D> {
+    fn check(self) -> Result<(Attributes, D), EnvelopeError> {
+        match self.broken {
+            Some(error) => Err(error),
+            None => Ok((self.attributes.check(self.saw_spec_version)?, self.data)),
+        }
+    }
+}
+
+struct Reader<R>(PhantomData<R>);
+
+impl<'de, R: ReadData<'de>> DeserializeSeed<'de> for Reader<R> {
+    type Value = Envelope<R::Data>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
+    type Value = Envelope<R::Data>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object with the attributes of a CloudEvent")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut attributes = Attributes::default();
+        let mut saw_spec_version = false;
+        let mut broken = None;
+        let mut data = None;
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "data" => data = Some(R::read(&attributes.event_type, &mut map)?),
+                "data_base64" => {
+                    map.next_value::<IgnoredAny>()?;
+                    broken.get_or_insert(EnvelopeError::BinaryData);
+                }
+                _ => {
+                    let value = map.next_value::<Value>()?;
+                    saw_spec_version |= name == "specversion" && !value.is_null();
+                    if let Err(error) = attributes.set(name, value) {
+                        broken.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        Ok(Envelope {
+            attributes,
+            saw_spec_version,
+            broken,
+            data: data.unwrap_or_else(R::absent),
+        })
+    }
+}

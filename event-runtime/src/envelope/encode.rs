@@ -1,0 +1,53 @@
+//! Writes an event.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::Attributes;
+
+/// Writes an event as structured JSON. Fails only where the data's own `Serialize` does.
+pub fn encode<T: Serialize>(
+    attributes: &Attributes,
+    data: &T,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(512);
+    serde_json::to_writer(&mut bytes, &Structured { attributes, data })?;
+    Ok(bytes)
+}
+
+struct Structured<'a, T> {
+    attributes: &'a Attributes,
+    data: &'a T,
+}
+
+impl<T: Serialize> Serialize for Structured<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { attributes, data } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("specversion", "1.0")?;
+        map.serialize_entry("id", &attributes.id)?;
+        map.serialize_entry("source", &attributes.source)?;
+        map.serialize_entry("type", &attributes.event_type)?;
+        if let Some(time) = &attributes.time {
+            map.serialize_entry("time", &format_args!("{time:.3}"))?;
+        }
+        let optional = [
+            ("datacontenttype", &attributes.data_content_type),
+            ("dataschema", &attributes.data_schema),
+            ("subject", &attributes.subject),
+            ("partitionkey", &attributes.partition_key),
+            ("correlationid", &attributes.correlation_id),
+            ("causationid", &attributes.causation_id),
+            ("traceparent", &attributes.trace_parent),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        for (name, value) in &attributes.extensions {
+            map.serialize_entry(name, value)?;
+        }
+        map.serialize_entry("data", data)?;
+        map.end()
+    }
+}

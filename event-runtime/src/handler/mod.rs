@@ -1,0 +1,21 @@
+//! What a handler is to the runtime: a descriptor found at link time, what its arguments are made from, and
+//! what becomes of what it returns.
+
+mod catalog;
+mod context;
+mod descriptor;
+mod error;
+mod extract;
+mod outcome;
+mod set;
+mod state;
+
+pub use self::context::{Context, Metadata};
+pub use self::descriptor::{
+    BoxedEvent, HandlerDescriptor, HandlerOptions, Received, RetryPolicy, StartOption,
+};
+pub use self::error::{Class, Classifier, Classify, HandlerError, classify};
+pub use self::extract::{Extract, Needs, State};
+pub use self::outcome::{IntoEvents, Outcome, Returned};
+pub use self::set::HandlerSet;
+pub use self::state::States;

@@ -1,0 +1,51 @@
+//! Values by type.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+
+/// The app's state: one value of each type.
+#[derive(Default)]
+pub struct States {
+    values: HashMap<TypeId, (&'static str, Box<dyn Any + Send + Sync>)>,
+    doubled: Vec<&'static str>,
+}
+
+impl States {
+    /// Adds a value. A second one of a type is kept in mind as a fault, for the start to report.
+    pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
+        if self
+            .values
+            .insert(TypeId::of::<T>(), (type_name::<T>(), Box::new(value)))
+            .is_some()
+        {
+            self.doubled.push(type_name::<T>());
+        }
+    }
+
+    /// The value of this type.
+    pub fn get<T: Clone + 'static>(&self) -> Option<T> {
+        self.values
+            .get(&TypeId::of::<T>())?
+            .1
+            .downcast_ref()
+            .cloned()
+    }
+
+    pub(super) fn contains(&self, id: TypeId) -> bool {
+        self.values.contains_key(&id)
+    }
+
+    /// The types that were given more than once.
+    pub(super) fn doubled(&self) -> &[&'static str] {
+        &self.doubled
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.values.values().map(|(name, _)| name))
+            .finish()
+    }
+}

@@ -1,0 +1,164 @@
+//! What generated code may name. Not public API: it changes without notice.
+
+pub use core;
+pub use inventory;
+pub use std;
+
+pub use crate::event::{
+    Event, EventDescriptor, EventRegistration, NoPrevious, PreviousVersion, TopicError,
+    TopicTemplate, UpcastError,
+};
+
+#[cfg(feature = "runtime")]
+pub use self::runtime::*;
+
+/// Fails to compile where two versions of one event are told apart by more than their form.
+pub const fn assert_chain<E: Event, P: Event>() {
+    assert!(
+        same(E::NAME, P::NAME),
+        "`upcast_from` names a type of another event: all versions of one event have the same `name`"
+    );
+    assert!(
+        P::VERSION < E::VERSION,
+        "`upcast_from` names a type whose version is not before this one"
+    );
+    assert!(
+        E::TOPIC.same_pattern(P::TOPIC),
+        "all versions of one event have the same topic pattern: another topic is another event, with its own `name`"
+    );
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Makes a version out of the one before, by `From` or `TryFrom`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be made out of the version before it, `{P}`",
+    label = "no `From` or `TryFrom` for the version named by `upcast_from`",
+    note = "write `impl From<{P}> for {Self}`, or `TryFrom` where it may fail"
+)]
+pub trait UpcastFrom<P>: Sized {
+    /// Converts.
+    fn upcast_from(previous: P) -> Result<Self, String>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<P, E> UpcastFrom<P> for E
+where
+    E: TryFrom<P>,
+    E::Error: std::fmt::Display,
+{
+    fn upcast_from(previous: P) -> Result<Self, String> {
+        E::try_from(previous).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(feature = "runtime")]
+mod runtime {
+    use std::any::{Any, TypeId};
+    use std::error::Error;
+    use std::future::Future;
+
+    pub use futures_util::future::BoxFuture;
+
+    use crate::envelope::DecodeError;
+    use crate::event::Event;
+    pub use crate::handler::{
+        BoxedEvent, Class, Classifier, Classify, Context, Extract, HandlerDescriptor, HandlerError,
+        HandlerOptions, IntoEvents, Needs, Outcome, Received, Returned, StartOption, classify,
+    };
+    pub use crate::publish::{Outgoing, Publisher};
+
+    /// The type of a function item, for `App::only`.
+    pub fn type_id_of_value<T: Any>(_: &T) -> TypeId {
+        TypeId::of::<T>()
+    }
+
+    /// Reads an event out of a message's body.
+    pub fn decode<E: Event>(payload: &[u8]) -> Result<Received, DecodeError> {
+        let (attributes, event) = crate::envelope::decode::<E>(payload)?;
+        Ok(Received {
+            attributes,
+            event: Box::new(event),
+        })
+    }
+
+    /// The event as its own type again. The descriptor's `decode` and `invoke` are made for the same type.
+    pub fn event<E: Event>(event: BoxedEvent) -> Result<E, Outcome> {
+        event.downcast().map(|event| *event).map_err(|_| {
+            Outcome::Failed(HandlerError::reject(
+                "the event is not of the handler's type: this is a bug of event-runtime",
+            ))
+        })
+    }
+
+    /// Separates what a handler returned.
+    pub fn split<R: Returned>(returned: R) -> Result<R::Events, R::Error> {
+        returned.split()
+    }
+
+    /// The events that a return type may hold.
+    pub fn describe<R: Returned>(events: &mut Vec<&'static crate::event::EventDescriptor>) {
+        <R::Events as IntoEvents>::describe(events);
+    }
+
+    /// Makes rustc report a future that can't move between threads at the handler, with its reason.
+    pub fn require_send<F: Future + Send>(future: F) -> F {
+        future
+    }
+
+    /// Finds the way from an error to a [`HandlerError`] by autoref: `(&&&Probe(&error)).convert()`.
+    ///
+    /// Three ways, because `From<E: Error>` beside one for `anyhow::Error` can't be written, and because
+    /// `anyhow::Error` has to be walked from the error inside it.
+    #[derive(Debug)]
+    pub struct Probe<'a, E>(pub &'a E);
+
+    /// The error is a [`HandlerError`] already.
+    pub trait ViaSelf {
+        /// Converts.
+        fn convert(&self) -> HandlerError;
+    }
+
+    impl ViaSelf for &&Probe<'_, HandlerError> {
+        fn convert(&self) -> HandlerError {
+            self.0.clone()
+        }
+    }
+
+    /// The error is a [`std::error::Error`].
+    pub trait ViaError {
+        /// Converts.
+        fn convert(&self) -> HandlerError;
+    }
+
+    impl<E: Error + 'static> ViaError for &Probe<'_, E> {
+        fn convert(&self) -> HandlerError {
+            HandlerError::walk(self.0)
+        }
+    }
+
+    /// The error is a report around one, such as `anyhow::Error`.
+    pub trait ViaReport {
+        /// Converts.
+        fn convert(&self) -> HandlerError;
+    }
+
+    impl<E: AsRef<dyn Error + Send + Sync + 'static>> ViaReport for Probe<'_, E> {
+        fn convert(&self) -> HandlerError {
+            HandlerError::walk(self.0.as_ref())
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! From a typed event to a stored message: topic, identity, envelope, broker.
+
+mod error;
+mod identity;
+mod outgoing;
+mod publisher;
+mod streams;
+
+pub use self::error::PublishError;
+pub(crate) use self::identity::Cause;
+pub use self::outgoing::Outgoing;
+pub use self::publisher::{Published, Publisher};
+pub use self::streams::Provision;

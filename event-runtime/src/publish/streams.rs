@@ -1,0 +1,83 @@
+//! Makes sure that an event has a stream before it is published.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::broker::{Broker, BrokerError, plan};
+use crate::event::EventDescriptor;
+
+/// What happens with broker objects that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Provision {
+    /// They are created; nothing that exists is altered.
+    #[default]
+    Create,
+    /// They are an error, and `topology --apply` creates them: for services without the right to create.
+    Check,
+}
+
+impl FromStr for Provision {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "create" => Ok(Self::Create),
+            "check" => Ok(Self::Check),
+            _ => Err("is `create` or `check`"),
+        }
+    }
+}
+
+/// The topics that are known to have a stream.
+pub(crate) struct Streams {
+    broker: Arc<dyn Broker>,
+    provision: Provision,
+    known: RwLock<HashSet<&'static str>>,
+}
+
+impl Streams {
+    pub(super) fn new(broker: Arc<dyn Broker>, provision: Provision) -> Self {
+        Self {
+            broker,
+            provision,
+            known: RwLock::default(),
+        }
+    }
+
+    /// Finds the stream of an event's topic, or creates it where that is allowed. Asks the broker once.
+    pub(crate) async fn ensure(&self, event: &'static EventDescriptor) -> Result<(), BrokerError> {
+        let topic = event.topic.as_str();
+        if self
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(topic)
+        {
+            return Ok(());
+        }
+        let spec = plan::event_stream(event);
+        let found = plan::find_stream(&*self.broker, &spec).await?;
+        match (found, self.provision) {
+            (Some(_), _) => {}
+            (None, Provision::Create) => {
+                self.broker.create_stream(&spec).await?;
+            }
+            (None, Provision::Check) => return Err(plan::missing_stream(&spec)),
+        }
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(topic);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams")
+            .field("provision", &self.provision)
+            .finish_non_exhaustive()
+    }
+}
