@@ -11,6 +11,8 @@ pub mod broker;
 pub mod handler;
 #[cfg(feature = "runtime")]
 pub mod publish;
+#[cfg(feature = "runtime")]
+pub mod telemetry;
 
 #[doc(hidden)]
 pub mod private;
