@@ -63,12 +63,22 @@ pub fn dead_subjects(service: &str) -> Vec<String> {
     vec![format!("lane.dead.{service}.>")]
 }
 
+/// A body's SHA-256, in hex.
+pub fn digest(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
+}
+
 fn short_hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes())[..16])
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 
-    let mut hash = String::with_capacity(32);
-    for byte in &Sha256::digest(text.as_bytes())[..16] {
-        let _ = write!(hash, "{byte:02x}");
-    }
-    hash
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -8,6 +8,7 @@
 
 mod delivery;
 mod error;
+pub mod lane_headers;
 pub mod lanes;
 mod message;
 pub mod plan;

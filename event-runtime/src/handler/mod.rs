@@ -7,6 +7,7 @@ mod descriptor;
 mod error;
 mod extract;
 mod outcome;
+mod reason;
 mod set;
 mod state;
 
@@ -17,5 +18,6 @@ pub use self::descriptor::{
 pub use self::error::{Class, Classifier, Classify, HandlerError, classify};
 pub use self::extract::{Extract, Needs, State};
 pub use self::outcome::{IntoEvents, Outcome, Returned};
+pub use self::reason::Reason;
 pub use self::set::HandlerSet;
 pub use self::state::States;

@@ -1,0 +1,239 @@
+//! What a lane message says about the delivery that it stands for, in `Event-…` headers.
+
+use jiff::Timestamp;
+
+use super::{Delivery, lanes};
+use crate::envelope::Headers;
+
+const ATTEMPT: &str = "Event-Attempt";
+const REDRIVES: &str = "Event-Redrives";
+const FRESH: &str = "Event-Fresh";
+const SUBJECT: &str = "Event-Origin-Subject";
+const STREAM: &str = "Event-Origin-Stream";
+const SEQUENCE: &str = "Event-Origin-Sequence";
+const GENERATION: &str = "Event-Origin-Generation";
+const STORED_AT: &str = "Event-Origin-Time";
+const EVENT_ID: &str = "Event-Id";
+const FIRST_FAILED: &str = "Event-First-Failed";
+const LAST_FAILED: &str = "Event-Last-Failed";
+const REASON: &str = "Event-Reason";
+const ERROR: &str = "Event-Error";
+const BODY: &str = "Event-Body";
+
+/// The longest error text in a header, in bytes.
+const MAX_ERROR: usize = 1024;
+
+/// The first delivery of an event to a handler, carried along through its lanes. It names a *delivery*, never
+/// an event: undecodable messages have no event id, and foreign sources may share ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The topic that it was published to.
+    pub subject: String,
+    /// The stream that held it.
+    pub stream: String,
+    /// Its place there.
+    pub sequence: u64,
+    /// The life of the durable that delivered it.
+    pub generation: String,
+    /// When the broker stored it.
+    pub stored_at: Timestamp,
+}
+
+/// How far a delivery has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Where it came from.
+    pub origin: Origin,
+    /// The run that is next, from 1.
+    pub attempt: u32,
+    /// How often it was redriven.
+    pub redrives: u32,
+    /// How often it was redriven as a new event.
+    pub fresh: u32,
+    /// When its first run failed.
+    pub first_failed: Option<Timestamp>,
+}
+
+impl Mark {
+    /// The mark of a delivery from a stream of events. Headers are not believed there: anyone may write them.
+    pub fn first(delivery: &Delivery, generation: &str) -> Self {
+        let origin = Origin {
+            subject: delivery.subject.clone(),
+            stream: delivery.origin.stream.to_string(),
+            sequence: delivery.origin.sequence,
+            generation: generation.to_owned(),
+            stored_at: delivery.origin.stored_at,
+        };
+        Self {
+            origin,
+            attempt: 1,
+            redrives: 0,
+            fresh: 0,
+            first_failed: None,
+        }
+    }
+
+    /// The mark that a lane message carries; `None` if something else wrote it.
+    pub fn read(headers: &Headers) -> Option<Self> {
+        let number = |name| headers.get(name).map_or(Some(0), |text| text.parse().ok());
+        Some(Self {
+            origin: Origin {
+                subject: headers.get(SUBJECT)?.to_owned(),
+                stream: headers.get(STREAM)?.to_owned(),
+                sequence: headers.get(SEQUENCE)?.parse().ok()?,
+                generation: headers.get(GENERATION)?.to_owned(),
+                stored_at: headers.get(STORED_AT)?.parse().ok()?,
+            },
+            attempt: headers.get(ATTEMPT)?.parse().ok()?,
+            redrives: number(REDRIVES)?,
+            fresh: number(FRESH)?,
+            first_failed: headers.get(FIRST_FAILED).and_then(|time| time.parse().ok()),
+        })
+    }
+
+    /// Writes the mark over the headers of the original message.
+    pub fn write(&self, headers: &mut Headers) {
+        let Origin {
+            subject,
+            stream,
+            sequence,
+            generation,
+            stored_at,
+        } = &self.origin;
+        headers.set(ATTEMPT, self.attempt.to_string());
+        headers.set(REDRIVES, self.redrives.to_string());
+        headers.set(SUBJECT, subject);
+        headers.set(STREAM, stream);
+        headers.set(SEQUENCE, sequence.to_string());
+        headers.set(GENERATION, generation);
+        headers.set(STORED_AT, stored_at.to_string());
+        if self.fresh > 0 {
+            headers.set(FRESH, self.fresh.to_string());
+        }
+        if let Some(time) = self.first_failed {
+            headers.set(FIRST_FAILED, time.to_string());
+        }
+    }
+
+    /// The message id of this run on the retry lane.
+    pub fn retry_id(&self, handler: &str) -> String {
+        format!("{}/a{}", self.delivery_id(handler), self.attempt)
+    }
+
+    /// The message id of the dead letter.
+    pub fn dead_id(&self, handler: &str) -> String {
+        format!("{}/dead", self.delivery_id(handler))
+    }
+
+    /// What stands for the event's id where there is none.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.origin.stream, self.origin.sequence)
+    }
+
+    fn delivery_id(&self, handler: &str) -> String {
+        let Origin {
+            stream,
+            sequence,
+            generation,
+            ..
+        } = &self.origin;
+        let id = format!(
+            "{handler}/{stream}:{sequence}/g{generation}/r{}",
+            self.redrives
+        );
+        if self.fresh > 0 {
+            format!("{id}f{}", self.fresh)
+        } else {
+            id
+        }
+    }
+}
+
+/// Why a delivery failed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The event's id, where the message has one.
+    pub event_id: Option<String>,
+    /// The reason, as one word.
+    pub reason: String,
+    /// The error and its causes.
+    pub error: String,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
+impl Failed {
+    /// Reads it from a dead letter.
+    pub fn read(headers: &Headers) -> Self {
+        Self {
+            event_id: headers.get(EVENT_ID).map(str::to_owned),
+            reason: headers.get(REASON).unwrap_or("unknown").to_owned(),
+            error: headers.get(ERROR).unwrap_or_default().to_owned(),
+            at: headers.get(LAST_FAILED).and_then(|time| time.parse().ok()),
+        }
+    }
+
+    /// Writes it beside the mark.
+    pub fn write(&self, headers: &mut Headers) {
+        if let Some(id) = &self.event_id {
+            headers.set(EVENT_ID, header_text(id));
+        }
+        headers.set(REASON, header_text(&self.reason));
+        headers.set(ERROR, header_text(&self.error));
+        if let Some(at) = self.at {
+            headers.set(LAST_FAILED, at.to_string());
+        }
+    }
+
+    /// Takes everything of a failure away: for a redrive.
+    pub fn clear(headers: &mut Headers) {
+        for name in [REASON, ERROR, LAST_FAILED, FIRST_FAILED, BODY] {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Says that the body is not here, but where the origin is, with its length and digest.
+pub fn write_reference(headers: &mut Headers, body: &[u8]) {
+    let digest = lanes::digest(body);
+    headers.set(
+        BODY,
+        format!("reference; length={}; sha256={digest}", body.len()),
+    );
+}
+
+/// Whether the body was left at the origin because it is too large for a lane.
+pub fn is_reference(headers: &Headers) -> bool {
+    headers.get(BODY).is_some()
+}
+
+/// Text as a header can hold it: printable ASCII, everything else escaped, cut at 1 KiB.
+fn header_text(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(MAX_ERROR));
+    for character in text.chars() {
+        let start = line.len();
+        if character == ' ' || character.is_ascii_graphic() {
+            line.push(character);
+        } else {
+            line.extend(character.escape_default());
+        }
+        if line.len() > MAX_ERROR {
+            line.truncate(start.min(MAX_ERROR - 3));
+            line.push_str("...");
+            break;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::header_text;
+
+    #[test]
+    fn an_error_text_is_one_short_line_of_ascii() {
+        assert_eq!(header_text("no\r\nX: y\0 ä"), "no\\r\\nX: y\\u{0} \\u{e4}");
+        let long = header_text(&"ä".repeat(2000));
+        assert!(long.len() <= 1024 && long.ends_with("..."));
+    }
+}
