@@ -65,11 +65,21 @@ where
     }
 }
 
+/// Upcasts, with the error that the chain expects.
+pub fn upcast<E, P>(previous: P) -> Result<E, UpcastError>
+where
+    E: Event + UpcastFrom<P>,
+    P: Event,
+{
+    E::upcast_from(previous).map_err(|error| UpcastError::new::<E>(P::VERSION, error))
+}
+
 #[cfg(feature = "runtime")]
 mod runtime {
     use std::any::{Any, TypeId};
     use std::error::Error;
     use std::future::Future;
+    use std::time::Duration;
 
     pub use futures_util::future::BoxFuture;
 
@@ -114,9 +124,19 @@ mod runtime {
         <R::Events as IntoEvents>::describe(events);
     }
 
-    /// Makes rustc report a future that can't move between threads at the handler, with its reason.
-    pub fn require_send<F: Future + Send>(future: F) -> F {
-        future
+    /// What a function without a return type returns.
+    pub type Unit = ();
+
+    /// Boxes the run of a handler, which may move between threads.
+    pub fn boxed<F: Future<Output = Outcome> + Send + 'static>(
+        run: F,
+    ) -> BoxFuture<'static, Outcome> {
+        Box::pin(run)
+    }
+
+    /// Makes an argument, or the outcome that its error means.
+    pub async fn extract<T: Extract>(context: &Context) -> Result<T, Outcome> {
+        T::extract(context).await.map_err(Outcome::Failed)
     }
 
     /// Finds the way from an error to a [`HandlerError`] by autoref: `(&&&Probe(&error)).convert()`.
@@ -150,15 +170,99 @@ mod runtime {
         }
     }
 
-    /// The error is a report around one, such as `anyhow::Error`.
-    pub trait ViaReport {
+    /// The error is a report around one, such as `anyhow::Error`; anything else is refused here.
+    pub trait ViaReport<E> {
         /// Converts.
-        fn convert(&self) -> HandlerError;
+        fn convert(&self) -> HandlerError
+        where
+            E: Report;
     }
 
-    impl<E: AsRef<dyn Error + Send + Sync + 'static>> ViaReport for Probe<'_, E> {
-        fn convert(&self) -> HandlerError {
-            HandlerError::walk(self.0.as_ref())
+    impl<E> ViaReport<E> for Probe<'_, E> {
+        fn convert(&self) -> HandlerError
+        where
+            E: Report,
+        {
+            HandlerError::walk(self.0.error())
+        }
+    }
+
+    /// A report around an error.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` can't be a handler's error",
+        label = "neither an error nor a report of one",
+        note = "a handler's error implements `std::error::Error` (`#[derive(thiserror::Error)]`), or is `anyhow::Error` or `HandlerError`"
+    )]
+    pub trait Report {
+        /// The error inside.
+        fn error(&self) -> &(dyn Error + 'static);
+    }
+
+    #[diagnostic::do_not_recommend]
+    impl<E: AsRef<dyn Error + Send + Sync + 'static>> Report for E {
+        fn error(&self) -> &(dyn Error + 'static) {
+            self.as_ref()
+        }
+    }
+
+    /// The time that an error asks for: a `Duration`, or an `Option` of one.
+    #[diagnostic::on_unimplemented(
+        message = "`#[retry(after = …)]` names a field of type `{Self}`",
+        label = "not a `Duration` or `Option<Duration>`",
+        note = "the field says how long to wait: make it a `std::time::Duration`, or an `Option` of one"
+    )]
+    pub trait After {
+        /// The time.
+        fn after(&self) -> Option<Duration>;
+    }
+
+    impl After for Duration {
+        fn after(&self) -> Option<Duration> {
+            Some(*self)
+        }
+    }
+
+    impl After for Option<Duration> {
+        fn after(&self) -> Option<Duration> {
+            *self
+        }
+    }
+
+    /// The time in a field.
+    pub fn after<T: After>(field: &T) -> Option<Duration> {
+        field.after()
+    }
+
+    /// Finds the way to an inner error's class by autoref: `(&&Forward(inner)).class_of()`.
+    #[derive(Debug)]
+    pub struct Forward<'a, E>(pub &'a E);
+
+    /// The inner error is a [`std::error::Error`].
+    pub trait ForwardError {
+        /// Its class.
+        fn class_of(&self) -> Option<Class>;
+    }
+
+    impl<E: Error + 'static> ForwardError for &Forward<'_, E> {
+        fn class_of(&self) -> Option<Class> {
+            classify(self.0)
+        }
+    }
+
+    /// The inner error is a report around one, such as `anyhow::Error`.
+    pub trait ForwardReport<E> {
+        /// Its class.
+        fn class_of(&self) -> Option<Class>
+        where
+            E: Report;
+    }
+
+    impl<E> ForwardReport<E> for Forward<'_, E> {
+        fn class_of(&self) -> Option<Class>
+        where
+            E: Report,
+        {
+            classify(self.0.error())
         }
     }
 }

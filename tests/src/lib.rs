@@ -1,1 +1,1 @@
-//! t
+//! What the behaviour tests share.

@@ -7,10 +7,12 @@ mod descriptor;
 mod error;
 mod extract;
 mod outcome;
+mod plan;
 mod reason;
 mod set;
 mod state;
 
+pub use self::catalog::{Catalog, Fault};
 pub use self::context::{Context, Metadata};
 pub use self::descriptor::{
     BoxedEvent, HandlerDescriptor, HandlerOptions, Received, RetryPolicy, StartOption,
@@ -18,6 +20,7 @@ pub use self::descriptor::{
 pub use self::error::{Class, Classifier, Classify, HandlerError, classify};
 pub use self::extract::{Extract, Needs, State};
 pub use self::outcome::{IntoEvents, Outcome, Returned};
+pub use self::plan::{Defaults, HandlerPlan, Overrides};
 pub use self::reason::Reason;
 pub use self::set::HandlerSet;
 pub use self::state::States;

@@ -7,20 +7,32 @@ use std::fmt;
 /// The app's state: one value of each type.
 #[derive(Default)]
 pub struct States {
-    values: HashMap<TypeId, (&'static str, Box<dyn Any + Send + Sync>)>,
+    values: HashMap<TypeId, (&'static str, Option<Box<dyn Any + Send + Sync>>)>,
     doubled: Vec<&'static str>,
 }
 
 impl States {
     /// Adds a value. A second one of a type is kept in mind as a fault, for the start to report.
     pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
+        self.reserve::<T>();
+        self.fill(value);
+    }
+
+    /// Announces a value that will be opened later.
+    pub(crate) fn reserve<T: 'static>(&mut self) {
         if self
             .values
-            .insert(TypeId::of::<T>(), (type_name::<T>(), Box::new(value)))
+            .insert(TypeId::of::<T>(), (type_name::<T>(), None))
             .is_some()
         {
             self.doubled.push(type_name::<T>());
         }
+    }
+
+    /// Puts an announced value in.
+    pub(crate) fn fill<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
+        self.values
+            .insert(TypeId::of::<T>(), (type_name::<T>(), Some(Box::new(value))));
     }
 
     /// The value of this type.
@@ -28,6 +40,7 @@ impl States {
         self.values
             .get(&TypeId::of::<T>())?
             .1
+            .as_ref()?
             .downcast_ref()
             .cloned()
     }

@@ -16,6 +16,8 @@ pub(crate) struct Cause {
     pub(crate) time: Timestamp,
     pub(crate) correlation_id: Option<String>,
     pub(crate) trace_parent: Option<String>,
+    /// How often the input was redriven as a new event: then what is published is new as well.
+    pub(crate) fresh: u32,
     /// How many events of a type and key this run has published.
     pub(crate) published: Mutex<HashMap<(&'static str, Option<String>), u32>>,
 }
@@ -52,6 +54,7 @@ impl Cause {
             &[u8::from(key.is_some())],
             key.unwrap_or_default().as_bytes(),
             &ordinal.to_be_bytes(),
+            &self.fresh.to_be_bytes(),
         ]);
         let mut random = [0; 10];
         random.copy_from_slice(&hash[..10]);
@@ -97,6 +100,7 @@ mod tests {
             time: "2026-11-23T05:00:00.123Z".parse().unwrap(),
             correlation_id: None,
             trace_parent: None,
+            fresh: 0,
             published: std::sync::Mutex::default(),
         }
     }

@@ -9,5 +9,6 @@ mod streams;
 pub use self::error::PublishError;
 pub(crate) use self::identity::Cause;
 pub use self::outgoing::Outgoing;
+pub(crate) use self::publisher::PublisherSettings;
 pub use self::publisher::{Published, Publisher};
 pub use self::streams::Provision;

@@ -1,1 +1,303 @@
-//! The in-memory broker.
+//! The in-memory broker: JetStream's semantics on tokio's clock, without a server.
+//!
+//! Streams, durables, filters, ack wait, delayed delivery, a limit of unsettled deliveries and a
+//! de-duplication window behave as on the server, so a test that passes here means something there. All of
+//! it ends with the process. Time is tokio's: a paused clock controls it.
+
+mod durable;
+mod settle;
+mod stream;
+mod subscription;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::stream::Stream;
+use self::subscription::MemorySubscription;
+use crate::broker::{
+    Broker, BrokerError, Capabilities, DurableInfo, DurableSpec, Message, Receipt, StoredMessage,
+    StreamInfo, StreamSpec, Subscription, lanes, subject,
+};
+
+/// A repeated message id is recognised for this long.
+const WINDOW: Duration = Duration::from_mins(10);
+/// The largest payload with its headers.
+const MAX_PAYLOAD: usize = 1024 * 1024;
+
+/// A broker in this process's memory. Clones are the same broker, so several apps can share one.
+#[derive(Clone)]
+pub struct Memory(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Something that a subscription may be waiting for has happened.
+    changed: Notify,
+    /// The same moment by the wall clock and by tokio's.
+    epoch: (Timestamp, Instant),
+}
+
+#[derive(Default)]
+struct State {
+    streams: BTreeMap<String, Stream>,
+    durables_created: u64,
+}
+
+impl Memory {
+    /// A broker that holds nothing.
+    pub fn new() -> Self {
+        let epoch = (Timestamp::now(), Instant::now());
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            epoch,
+        }))
+    }
+
+    fn publish_now(&self, message: Message) -> Result<Receipt, BrokerError> {
+        check(&message)?;
+        let now = self.0.now();
+        let mut state = self.0.lock();
+        let stream = state
+            .streams
+            .values_mut()
+            .find(|stream| stream.holds(&message.subject))
+            .ok_or_else(|| {
+                BrokerError::misconfigured(format!(
+                    "no stream holds the subject `{}`: create one, or correct the subject",
+                    message.subject
+                ))
+            })?;
+        let stored = stream.publish(message, now)?;
+        drop(state);
+        self.0.changed.notify_waiters();
+        Ok(Receipt::new(std::future::ready(Ok(stored))))
+    }
+
+    fn create_stream_now(&self, spec: &StreamSpec) -> Result<StreamInfo, BrokerError> {
+        let mut state = self.0.lock();
+        if let Some(existing) = state.streams.get(&spec.name) {
+            if existing.spec() == spec {
+                return Ok(existing.info());
+            }
+            return Err(BrokerError::misconfigured(format!(
+                "the stream `{}` exists with other subjects or of another kind: give the new one another name",
+                spec.name
+            )));
+        }
+        for existing in state.streams.values() {
+            let held = &existing.spec().subjects;
+            let clash = spec
+                .subjects
+                .iter()
+                .find(|wanted| held.iter().any(|held| subject::overlaps(held, wanted)));
+            if let Some(clash) = clash {
+                return Err(BrokerError::misconfigured(format!(
+                    "the stream `{}` can't hold `{clash}`, which overlaps with the stream `{}`: a subject belongs to one stream",
+                    spec.name,
+                    existing.spec().name
+                )));
+            }
+        }
+        let stream = Stream::new(spec.clone(), self.0.epoch);
+        let info = stream.info();
+        state.streams.insert(spec.name.clone(), stream);
+        Ok(info)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is made whole before anything can panic, so a poisoned state is still a good one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[allow(
+        clippy::unused_self,
+        reason = "the broker's clock is tokio's; callers need not know"
+    )]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Does something with one stream, after what was due by now has happened.
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Stream) -> T) -> Result<T, BrokerError> {
+        let mut state = self.lock();
+        let stream = state.streams.get_mut(name).ok_or_else(|| {
+            BrokerError::misconfigured(format!(
+                "there is no stream `{name}`: create it, or correct the name"
+            ))
+        })?;
+        stream.advance(self.now());
+        Ok(act(stream))
+    }
+}
+
+/// The rules that a server has for messages.
+fn check(message: &Message) -> Result<(), BrokerError> {
+    let subject = &message.subject;
+    let good = |token: &str| {
+        !token.is_empty()
+            && !token
+                .bytes()
+                .any(|byte| matches!(byte, b'*' | b'>' | b' ') || byte.is_ascii_control())
+    };
+    if subject.len() > lanes::MAX_SUBJECT || !subject.split('.').all(good) {
+        return Err(BrokerError::permanent(format!(
+            "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
+            subject.escape_debug(),
+            lanes::MAX_SUBJECT
+        )));
+    }
+    let size = message.payload.len()
+        + message
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum::<usize>();
+    if size > MAX_PAYLOAD {
+        return Err(BrokerError::permanent(format!(
+            "the message for `{subject}` is {size} bytes with its headers, and the broker takes {MAX_PAYLOAD}: publish a reference to the data instead"
+        )));
+    }
+    Ok(())
+}
+
+impl Broker for Memory {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::minimal()
+            .delays()
+            .counts_deliveries()
+            .in_process()
+            .deduplicates_for(WINDOW)
+            .max_payload(MAX_PAYLOAD)
+    }
+
+    fn address(&self) -> String {
+        "memory://".into()
+    }
+
+    fn publish(&self, message: Message) -> BoxFuture<'_, Result<Receipt, BrokerError>> {
+        std::future::ready(self.publish_now(message)).boxed()
+    }
+
+    fn streams_for<'a>(
+        &'a self,
+        filter: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<StreamInfo>, BrokerError>> {
+        let state = self.0.lock();
+        let found = state.streams.values().filter(|stream| {
+            stream
+                .spec()
+                .subjects
+                .iter()
+                .any(|held| subject::overlaps(held, filter))
+        });
+        std::future::ready(Ok(found.map(Stream::info).collect())).boxed()
+    }
+
+    fn stream<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<StreamInfo>, BrokerError>> {
+        let found = self.0.lock().streams.get(name).map(Stream::info);
+        std::future::ready(Ok(found)).boxed()
+    }
+
+    fn create_stream<'a>(
+        &'a self,
+        spec: &'a StreamSpec,
+    ) -> BoxFuture<'a, Result<StreamInfo, BrokerError>> {
+        std::future::ready(self.create_stream_now(spec)).boxed()
+    }
+
+    fn durable<'a>(
+        &'a self,
+        stream: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<DurableInfo>, BrokerError>> {
+        std::future::ready(self.0.with(stream, |stream| stream.durable_info(name))).boxed()
+    }
+
+    fn durables<'a>(
+        &'a self,
+        stream: &'a str,
+        service: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<DurableInfo>, BrokerError>> {
+        std::future::ready(self.0.with(stream, |stream| stream.durables_of(service))).boxed()
+    }
+
+    fn create_durable<'a>(
+        &'a self,
+        stream: &'a str,
+        spec: &'a DurableSpec,
+    ) -> BoxFuture<'a, Result<DurableInfo, BrokerError>> {
+        let generation = {
+            let mut state = self.0.lock();
+            state.durables_created += 1;
+            state.durables_created
+        };
+        let created = self
+            .0
+            .with(stream, |stream| stream.create_durable(spec, generation));
+        std::future::ready(created.and_then(|created| created)).boxed()
+    }
+
+    fn count<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: &'a str,
+    ) -> BoxFuture<'a, Result<u64, BrokerError>> {
+        std::future::ready(self.0.with(stream, |stream| stream.count(filter))).boxed()
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        stream: &'a str,
+        durable: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Subscription>, BrokerError>> {
+        let subscription = MemorySubscription::new(Arc::clone(&self.0), stream, durable);
+        std::future::ready(subscription.map(|subscription| Box::new(subscription) as _)).boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: &'a str,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BrokerError>> {
+        std::future::ready(self.0.with(stream, |stream| stream.read(filter, sequence))).boxed()
+    }
+
+    fn remove<'a>(
+        &'a self,
+        stream: &'a str,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<(), BrokerError>> {
+        std::future::ready(self.0.with(stream, |stream| stream.remove(sequence))).boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        // Others may share it, and there is nothing to send.
+        std::future::ready(Ok(())).boxed()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! Keeps deliveries alive while they wait or are worked on, in a task of its own, so that a busy handler
+//! can't starve it; and notices a handler that blocks its thread.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::broker::{Heartbeat, Settle};
+
+/// The unsettled deliveries of one handler.
+#[derive(Debug, Default)]
+pub(crate) struct Heartbeats(Mutex<Alive>);
+
+#[derive(Debug, Default)]
+struct Alive {
+    alive: Vec<Heartbeat>,
+    /// Clear the settled ones out when the list has grown to this.
+    clear_at: usize,
+}
+
+impl Heartbeats {
+    /// Keeps this delivery alive until it is settled or dropped.
+    pub(super) fn watch(&self, settle: &Settle) {
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.alive.len() >= watched.clear_at {
+            watched.alive.retain(Heartbeat::is_alive);
+            // Twice what is left: each entry is looked at a bounded number of times.
+            watched.clear_at = (watched.alive.len() * 2).max(256);
+        }
+        watched.alive.push(settle.heartbeat());
+    }
+
+    fn snapshot(&self) -> Vec<Heartbeat> {
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.alive.retain(Heartbeat::is_alive);
+        watched.alive.clone()
+    }
+
+    /// Beats three times in each ack wait, for ever; the caller drops it when the handler has ended.
+    pub(crate) async fn run(
+        &self,
+        handler: &str,
+        ack_wait: Duration,
+        timeout: Duration,
+        pulse: &Pulse,
+    ) {
+        let mut ticks = tokio::time::interval((ack_wait / 3).max(Duration::from_millis(10)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // What arrived just now needs no beat yet: it gets one from its second tick on.
+        let mut due: Vec<Heartbeat> = Vec::new();
+        let mut stalled = false;
+        loop {
+            ticks.tick().await;
+            let blocked = pulse.blocked_for();
+            if blocked > timeout {
+                if !stalled {
+                    tracing::error!(
+                        handler,
+                        "the handler blocks its thread for {blocked:?}, longer than its timeout: its events are no longer kept alive and will be delivered again; use async calls or `tokio::task::spawn_blocking`"
+                    );
+                }
+                stalled = true;
+                continue;
+            }
+            stalled = false;
+            for heartbeat in due.drain(..) {
+                if let Err(error) = heartbeat.beat().await {
+                    tracing::debug!(handler, error = %error, "no progress reported; the broker may deliver the event again");
+                }
+            }
+            due = self.snapshot();
+        }
+    }
+}
+
+/// Since when a handler's futures are being polled without coming back, for each of its two workers.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    base: Instant,
+    /// Milliseconds after `base`, plus one; 0 while nothing is polled.
+    since: [AtomicU64; 2],
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        Self {
+            base: Instant::now(),
+            since: [AtomicU64::new(0), AtomicU64::new(0)],
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    fn blocked_for(&self) -> Duration {
+        let now = self.now();
+        let longest = self
+            .since
+            .iter()
+            .map(|since| match since.load(Ordering::Relaxed) {
+                0 => 0,
+                since => now.saturating_sub(since),
+            })
+            .max();
+        Duration::from_millis(longest.unwrap_or(0))
+    }
+}
+
+/// A run that tells the pulse while it is being polled.
+pub(super) struct Watched<F> {
+    run: Pin<Box<F>>,
+    pulse: Arc<Pulse>,
+    worker: usize,
+}
+
+impl<F: Future> Watched<F> {
+    pub(super) fn new(run: F, pulse: Arc<Pulse>, from_lane: bool) -> Self {
+        Self {
+            run: Box::pin(run),
+            pulse,
+            worker: usize::from(from_lane),
+        }
+    }
+}
+
+impl<F: Future> Future for Watched<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let worker = self.worker;
+        self.pulse.since[worker].store(self.pulse.now(), Ordering::Relaxed);
+        let poll = self.run.as_mut().poll(cx);
+        self.pulse.since[worker].store(0, Ordering::Relaxed);
+        poll
+    }
+}

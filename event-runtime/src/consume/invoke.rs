@@ -1,0 +1,82 @@
+//! One run of the handler: in time, and without taking the worker down with it.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
+
+use super::decode::decode;
+use super::failure::{Failure, Kind, chain};
+use super::heartbeat::Watched;
+use super::job::Job;
+use super::pipeline::Pipeline;
+use crate::broker::Message;
+use crate::handler::{Context, Outcome, Reason};
+use crate::publish::Cause;
+
+impl Pipeline {
+    /// Runs the handler once on this job: the messages to publish, or how it failed.
+    pub(super) async fn invoke(&self, job: &mut Job) -> Result<Vec<Message>, Failure> {
+        let from_lane = job.from_lane;
+        let run = AssertUnwindSafe(self.run(job)).catch_unwind();
+        let watched = Watched::new(run, Arc::clone(&self.pulse), from_lane);
+        match tokio::time::timeout(self.plan.timeout, watched).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(Failure {
+                kind: Kind::Retry { after: None },
+                error: format!("the handler panicked: {}", panic_text(&*panic)),
+            }),
+            Err(_) => Err(Failure {
+                kind: Kind::Retry { after: None },
+                error: format!(
+                    "the handler did not finish within its timeout of {:?}",
+                    self.plan.timeout
+                ),
+            }),
+        }
+    }
+
+    async fn run(&self, job: &mut Job) -> Result<Vec<Message>, Failure> {
+        let descriptor = self.plan.descriptor;
+        // Decoded for each run: the handler owns its event, and a copy would ask `Clone` of every event.
+        let received = match decode(descriptor, job) {
+            Ok(received) => received,
+            Err(failure) => {
+                // What is a CloudEvent has its own id even where this program can't read its data.
+                if let Ok(attributes) = crate::envelope::read_attributes(&job.payload) {
+                    job.identify(&attributes);
+                }
+                self.arrived(job);
+                return Err(failure);
+            }
+        };
+        job.identify(&received.attributes);
+        self.arrived(job);
+        let metadata = job.metadata(&received.attributes);
+        let publisher = self.publisher.caused_by(Cause {
+            handler: descriptor.name,
+            source: metadata.source.clone(),
+            id: metadata.id.clone(),
+            time: metadata.time,
+            correlation_id: metadata.correlation_id.clone(),
+            trace_parent: metadata.trace_parent.clone(),
+            fresh: job.mark.fresh,
+            published: Mutex::default(),
+        });
+        let context = Context::new(metadata, Arc::clone(&self.states), publisher);
+        match (descriptor.invoke)(received.event, context).await {
+            Outcome::Done(messages) => Ok(messages),
+            Outcome::Failed(error) => Err(error.into()),
+            Outcome::Output(error) => Err(Failure::last(Reason::Output, chain(&error))),
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("with a value that is no text")
+}

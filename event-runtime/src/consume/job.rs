@@ -1,0 +1,104 @@
+//! One delivery being worked on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::broker::lane_headers::{Failed, Mark};
+use crate::broker::{Delivery, Settle};
+use crate::envelope::{Attributes, Headers};
+use crate::handler::Metadata;
+
+/// One delivery being worked on: the message, where it came from, and how far it has come.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) headers: Headers,
+    pub(super) payload: Bytes,
+    pub(super) mark: Mark,
+    /// The attempt that the broker knows of: what it would deliver again.
+    pub(super) marked_attempt: u32,
+    /// The event's id once it is decoded, or what stands for it.
+    pub(super) event_id: Arc<str>,
+    pub(super) event_type: Arc<str>,
+    has_event_id: bool,
+    pub(super) from_lane: bool,
+    /// Whether observers know that it has arrived.
+    pub(super) arrived: bool,
+}
+
+impl Job {
+    pub(super) fn new(delivery: Delivery, generation: &str, from_lane: bool) -> (Self, Settle) {
+        let mark = from_lane
+            .then(|| Mark::read(&delivery.headers))
+            .flatten()
+            .unwrap_or_else(|| Mark::first(&delivery, generation));
+        let Delivery {
+            headers,
+            payload,
+            settle,
+            ..
+        } = delivery;
+        let job = Self {
+            headers,
+            payload,
+            marked_attempt: mark.attempt,
+            event_id: mark.place().into(),
+            event_type: "".into(),
+            has_event_id: false,
+            from_lane,
+            arrived: false,
+            mark,
+        };
+        (job, settle)
+    }
+
+    /// Takes the event's own id, once it is known.
+    pub(super) fn identify(&mut self, attributes: &Attributes) {
+        if !self.has_event_id {
+            self.event_id = attributes.id.as_str().into();
+            self.event_type = attributes.event_type.as_str().into();
+            self.has_event_id = true;
+        }
+    }
+
+    pub(super) fn metadata(&self, attributes: &Attributes) -> Metadata {
+        Metadata {
+            id: attributes.id.clone(),
+            source: attributes.source.clone(),
+            event_type: attributes.event_type.clone(),
+            time: attributes.time.unwrap_or(self.mark.origin.stored_at),
+            topic: self.mark.origin.subject.clone(),
+            key: attributes.partition_key.clone(),
+            attempt: self.mark.attempt,
+            correlation_id: attributes.correlation_id.clone(),
+            causation_id: attributes.causation_id.clone(),
+            trace_parent: attributes.trace_parent.clone(),
+        }
+    }
+
+    /// The headers of this message in a lane: the original ones, the mark, and how it failed last.
+    pub(super) fn lane_headers(&self, reason: &str, error: &str) -> Headers {
+        let mut headers = self.headers.clone();
+        self.mark.write(&mut headers);
+        let event_id = self.has_event_id.then(|| self.event_id.to_string());
+        Failed {
+            event_id,
+            reason: reason.to_owned(),
+            error: error.to_owned(),
+            at: Some(Timestamp::now()),
+        }
+        .write(&mut headers);
+        headers
+    }
+
+    /// Notes that the run failed, and that another one is next.
+    pub(super) fn failed_once_more(&mut self) {
+        self.mark.first_failed.get_or_insert_with(Timestamp::now);
+        self.mark.attempt += 1;
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.mark.origin.subject
+    }
+}

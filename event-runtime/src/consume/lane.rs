@@ -1,0 +1,183 @@
+//! Where a failed event waits, and where it ends: in place, in the retry lane, among the dead letters.
+
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::job::Job;
+use super::pipeline::Pipeline;
+use super::retry::IN_PLACE;
+use super::stop::Phase;
+use crate::broker::{BrokerError, BrokerErrorKind, Message, Stored, lane_headers, lanes};
+use crate::handler::Reason;
+use crate::telemetry::What;
+
+/// The grace is over: the delivery goes back to the broker.
+#[derive(Debug)]
+pub(super) struct Cancelled;
+
+/// How a wait for the next run ended.
+pub(super) enum Wait {
+    /// It is time, and there is a permit to run.
+    Over,
+    /// The event is in the retry lane, so this delivery is done.
+    Moved,
+}
+
+impl Pipeline {
+    /// Waits for the next run: in place if it is soon, else in the retry lane.
+    pub(super) async fn wait(
+        &self,
+        job: &Job,
+        error: &str,
+        delay: Duration,
+        permit: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Wait, Cancelled> {
+        let due = Instant::now() + delay;
+        let can_move = self.broker.capabilities().delays;
+        let slot = self.waiting.try_acquire();
+        if can_move && (delay > IN_PLACE || slot.is_err() || self.stop.is(Phase::Draining)) {
+            match self
+                .store(job, self.retry_message(job, error, delay), "the retry")
+                .await?
+            {
+                Ok(_) => return Ok(Wait::Moved),
+                // Too large for a lane, though it came: then it waits here, however long.
+                Err(_) => permit.take(),
+            };
+        }
+        // Others may run meanwhile.
+        permit.take();
+        tokio::select! {
+            () = tokio::time::sleep_until(due) => {}
+            () = self.stop.reached(Phase::Draining) => {
+                let left = due.saturating_duration_since(Instant::now());
+                let moved = can_move && self.move_once(job, error, left).await.is_ok();
+                return if moved { Ok(Wait::Moved) } else { Err(Cancelled) };
+            }
+        }
+        drop(slot);
+        *permit = std::sync::Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .ok();
+        Ok(Wait::Over)
+    }
+
+    /// Stores the event as a dead letter: only then is its delivery done.
+    pub(super) async fn bury(
+        &self,
+        job: &Job,
+        reason: Reason,
+        error: &str,
+    ) -> Result<(), Cancelled> {
+        let whole = self.dead_message(job, reason, error);
+        if self
+            .store(job, whole.clone(), "the dead letter")
+            .await?
+            .is_err()
+        {
+            self.bury_reference(job, whole).await?;
+        }
+        self.observe(
+            job,
+            What::DeadLettered {
+                reason: reason.as_str(),
+            },
+        );
+        self.report_dead(job, reason, error);
+        Ok(())
+    }
+
+    /// A body too large for a message of ours stays where it is, and the dead letter says where.
+    async fn bury_reference(&self, job: &Job, whole: Message) -> Result<(), Cancelled> {
+        let mut reference = Message {
+            payload: bytes::Bytes::new(),
+            ..whole
+        };
+        lane_headers::write_reference(&mut reference.headers, &job.payload);
+        let mut pause = Duration::from_secs(1);
+        while self
+            .store(job, reference.clone(), "the dead letter")
+            .await?
+            .is_err()
+        {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
+                () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the event to the retry lane, if the broker takes it at once.
+    pub(super) async fn move_once(
+        &self,
+        job: &Job,
+        error: &str,
+        delay: Duration,
+    ) -> Result<Stored, BrokerError> {
+        self.broker
+            .publish(self.retry_message(job, error, delay))
+            .await?
+            .await
+    }
+
+    /// Stores a message however long the broker takes: its trouble burns no attempts, and as the permit is
+    /// kept, consumption pauses. The inner error is one that asking again can't cure.
+    pub(super) async fn store(
+        &self,
+        job: &Job,
+        message: Message,
+        what: &str,
+    ) -> Result<Result<Stored, BrokerError>, Cancelled> {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let store = async { self.broker.publish(message.clone()).await?.await };
+            let answer = tokio::select! {
+                biased;
+                answer = store => answer,
+                () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
+            };
+            let error = match answer {
+                Ok(stored) => return Ok(Ok(stored)),
+                Err(error) if error.kind() == BrokerErrorKind::Permanent => {
+                    self.report_refused(job, what, &error);
+                    return Ok(Err(error));
+                }
+                Err(error) => error,
+            };
+            self.report_not_stored(job, what, &error, pause);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(10)),
+                () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
+            }
+        }
+    }
+
+    fn retry_message(&self, job: &Job, error: &str, delay: Duration) -> Message {
+        let handler = self.plan.name();
+        let message = Message::new(
+            lanes::retry_subject(&self.service, handler),
+            job.payload.clone(),
+        )
+        .id(job.mark.retry_id(handler))
+        .headers(job.lane_headers("retry", error));
+        if delay.is_zero() {
+            message
+        } else {
+            message.delay(delay)
+        }
+    }
+
+    fn dead_message(&self, job: &Job, reason: Reason, error: &str) -> Message {
+        let handler = self.plan.name();
+        Message::new(
+            lanes::dead_subject(&self.service, handler, job.topic()),
+            job.payload.clone(),
+        )
+        .id(job.mark.dead_id(handler))
+        .headers(job.lane_headers(reason.as_str(), error))
+    }
+}

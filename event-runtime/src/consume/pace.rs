@@ -1,0 +1,55 @@
+//! How fast a handler works, and so how many events it is worth to fetch ahead.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Never more than this is fetched ahead.
+const MOST: usize = 5000;
+/// The rate is taken anew this often.
+const WINDOW: Duration = Duration::from_millis(250);
+
+/// The pace of one worker.
+#[derive(Debug)]
+pub(super) struct Pace {
+    ack_wait: Duration,
+    window: Instant,
+    finished: u32,
+    ahead: usize,
+}
+
+impl Pace {
+    /// Until anything is measured, one event is fetched ahead for each that may run.
+    pub(super) fn new(ack_wait: Duration, concurrency: usize) -> Self {
+        Self {
+            ack_wait,
+            window: Instant::now(),
+            finished: 0,
+            ahead: concurrency.min(MOST),
+        }
+    }
+
+    pub(super) fn finished(&mut self) {
+        self.finished += 1;
+    }
+
+    /// What the handler gets done in a third of the ack wait: more would have to be kept alive in the queue.
+    pub(super) fn ahead(&mut self) -> usize {
+        let elapsed = self.window.elapsed();
+        if elapsed >= WINDOW && self.finished > 0 {
+            let in_a_third = f64::from(self.finished) * self.ack_wait.as_secs_f64()
+                / 3.0
+                / elapsed.as_secs_f64();
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "positive, and bounded next"
+            )]
+            let ahead = in_a_third as usize;
+            self.ahead = ahead.min(MOST);
+            self.window = Instant::now();
+            self.finished = 0;
+        }
+        self.ahead
+    }
+}

@@ -1,0 +1,165 @@
+//! What becomes of one delivery, on one screen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::failure::Failure;
+use super::heartbeat::{Heartbeats, Pulse};
+use super::job::Job;
+use super::lane::{Cancelled, Wait};
+use super::retry::{self, Next};
+use super::stop::{Phase, Stop};
+use crate::broker::{Broker, Delivery, Settle};
+use crate::handler::{HandlerPlan, States};
+use crate::publish::Publisher;
+use crate::telemetry::{Observer, What};
+
+/// Events of one handler that wait in place for their next run, at most.
+const WAITING: usize = 256;
+
+/// One handler, with all that its deliveries need.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(super) plan: HandlerPlan,
+    pub(super) service: Arc<str>,
+    pub(super) states: Arc<States>,
+    pub(super) publisher: Publisher,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) observers: Arc<[Arc<dyn Observer>]>,
+    pub(super) stop: Stop,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) waiting: Semaphore,
+    pub(super) heartbeats: Heartbeats,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+/// What the pipelines of one service share.
+#[derive(Debug, Clone)]
+pub(crate) struct PipelineSettings {
+    pub(crate) service: Arc<str>,
+    pub(crate) states: Arc<States>,
+    pub(crate) publisher: Publisher,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) observers: Arc<[Arc<dyn Observer>]>,
+    pub(crate) stop: Stop,
+}
+
+/// How one run ended.
+pub(super) enum Run {
+    /// Well, and what it returned is stored.
+    Done,
+    Failed(Failure),
+}
+
+impl Pipeline {
+    pub(crate) fn new(plan: HandlerPlan, settings: PipelineSettings) -> Self {
+        let PipelineSettings {
+            service,
+            states,
+            publisher,
+            broker,
+            observers,
+            stop,
+        } = settings;
+        Self {
+            permits: Arc::new(Semaphore::new(plan.concurrency.min(Semaphore::MAX_PERMITS))),
+            waiting: Semaphore::new(WAITING),
+            heartbeats: Heartbeats::default(),
+            pulse: Arc::new(Pulse::new()),
+            plan,
+            service,
+            states,
+            publisher,
+            broker,
+            observers,
+            stop,
+        }
+    }
+
+    /// Keeps what is unsettled alive, for ever; in a task of its own.
+    pub(crate) async fn keep_alive(&self, ack_wait: Duration) {
+        self.heartbeats
+            .run(self.plan.name(), ack_wait, self.plan.timeout, &self.pulse)
+            .await;
+    }
+
+    /// Takes one delivery from its arrival to its settlement.
+    pub(super) async fn consume(
+        &self,
+        delivery: Delivery,
+        generation: &str,
+        from_lane: bool,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let (mut job, settle) = Job::new(delivery, generation, from_lane);
+        let settlement = match self.work(&mut job, permit).await {
+            Ok(()) => settle.done().await,
+            Err(Cancelled) => self.give_back(&job, settle).await,
+        };
+        if let Err(error) = settlement {
+            self.report_unsettled(&job, &error);
+        }
+    }
+
+    /// Runs the handler until the event is handled, kept in a lane, or kept as a dead letter.
+    async fn work(&self, job: &mut Job, permit: OwnedSemaphorePermit) -> Result<(), Cancelled> {
+        let mut permit = Some(permit);
+        loop {
+            let failure = match self.attempt(job).await? {
+                Run::Done => {
+                    self.observe(job, What::Handled);
+                    return Ok(());
+                }
+                Run::Failed(failure) => failure,
+            };
+            let seed = job.mark.retry_id(self.plan.name());
+            match retry::decide(self.plan.retry, failure.kind, job.mark.attempt, &seed) {
+                Next::Dead(reason) => return self.bury(job, reason, &failure.error).await,
+                Next::Again(delay) => {
+                    self.report_retry(job, &failure.error, delay);
+                    job.failed_once_more();
+                    match self.wait(job, &failure.error, delay, &mut permit).await? {
+                        Wait::Over => {}
+                        Wait::Moved => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// One run, and the storing of what it returned.
+    async fn attempt(&self, job: &mut Job) -> Result<Run, Cancelled> {
+        let ended = tokio::select! {
+            biased;
+            ended = self.invoke(job) => ended,
+            () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
+        };
+        let stored = match ended {
+            Ok(messages) => self.store_output(job, messages).await?,
+            Err(failure) => Err(failure),
+        };
+        Ok(match stored {
+            Ok(()) => Run::Done,
+            Err(failure) => Run::Failed(failure),
+        })
+    }
+
+    /// At the end of the grace: the broker gets the delivery back, with the attempts that it doesn't know of.
+    async fn give_back(&self, job: &Job, settle: Settle) -> Result<(), crate::broker::BrokerError> {
+        if job.mark.attempt > job.marked_attempt
+            && self
+                .move_once(
+                    job,
+                    "stopped while waiting for its next run",
+                    Duration::ZERO,
+                )
+                .await
+                .is_ok()
+        {
+            return settle.done().await;
+        }
+        settle.hand_back(None).await
+    }
+}

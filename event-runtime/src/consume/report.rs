@@ -1,0 +1,102 @@
+//! What people and observers hear: one line for each failure, with the whole chain and what happens next.
+
+use std::time::Duration;
+
+use super::failure::chain;
+use super::job::Job;
+use super::pipeline::Pipeline;
+use crate::broker::BrokerError;
+use crate::handler::Reason;
+use crate::telemetry::{Observation, What};
+
+impl Pipeline {
+    pub(super) fn observe(&self, job: &Job, what: What<'_>) {
+        for observer in self.observers.iter() {
+            let (handler, attempt) = (self.plan.name(), job.mark.attempt);
+            observer.observe(&Observation::new(
+                handler,
+                &job.event_id,
+                job.topic(),
+                attempt,
+                what,
+            ));
+        }
+    }
+
+    /// Tells observers once for each delivery that it has arrived, as soon as its id is known.
+    pub(super) fn arrived(&self, job: &mut Job) {
+        if !std::mem::replace(&mut job.arrived, true) {
+            self.observe(job, What::Received);
+        }
+    }
+
+    pub(super) fn report_retry(&self, job: &Job, error: &str, delay: Duration) {
+        self.observe(job, What::Retrying { delay });
+        tracing::warn!(
+            event_id = &*job.event_id,
+            event_type = &*job.event_type,
+            topic = job.topic(),
+            handler = self.plan.name(),
+            attempt = job.mark.attempt,
+            error,
+            "attempt {} of {} failed, the next one is in {delay:.1?}",
+            job.mark.attempt,
+            self.plan.retry.max,
+        );
+    }
+
+    pub(super) fn report_dead(&self, job: &Job, reason: Reason, error: &str) {
+        tracing::error!(
+            event_id = &*job.event_id,
+            event_type = &*job.event_type,
+            topic = job.topic(),
+            handler = self.plan.name(),
+            attempt = job.mark.attempt,
+            reason = reason.as_str(),
+            error,
+            "kept as a dead letter; see `dead-letters list`, and `dead-letters redrive` once the cause is gone",
+        );
+    }
+
+    pub(super) fn report_refused(&self, job: &Job, what: &str, error: &BrokerError) {
+        tracing::error!(
+            event_id = &*job.event_id,
+            event_type = &*job.event_type,
+            topic = job.topic(),
+            handler = self.plan.name(),
+            attempt = job.mark.attempt,
+            error = chain(error),
+            "the broker refuses {what}",
+        );
+    }
+
+    pub(super) fn report_not_stored(
+        &self,
+        job: &Job,
+        what: &str,
+        error: &BrokerError,
+        pause: Duration,
+    ) {
+        tracing::warn!(
+            event_id = &*job.event_id,
+            event_type = &*job.event_type,
+            topic = job.topic(),
+            handler = self.plan.name(),
+            attempt = job.mark.attempt,
+            error = chain(error),
+            "{what} is not stored yet, and the event stays unsettled; asking again in {pause:?}",
+        );
+    }
+
+    pub(super) fn report_unsettled(&self, job: &Job, error: &BrokerError) {
+        tracing::warn!(
+            event_id = &*job.event_id,
+            event_type = &*job.event_type,
+            topic = job.topic(),
+            handler = self.plan.name(),
+            attempt = job.mark.attempt,
+            error = chain(error),
+            "not settled; the broker will deliver the event again",
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! Pulls deliveries as fast as the handler works, and polls its futures.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::OptionFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use super::failure::chain;
+use super::pace::Pace;
+use super::pipeline::Pipeline;
+use super::stop::Phase;
+use crate::broker::{BrokerError, Delivery, Subscription};
+
+/// How long a durable that is gone is looked for again before the program gives up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// One durable that a handler consumes: its events, or its retries.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) stream: String,
+    pub(crate) durable: String,
+    /// Whether it is the retry lane, whose headers are ours.
+    pub(crate) from_lane: bool,
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub(crate) enum WorkerEnd {
+    /// As it was told.
+    Stopped,
+    /// Its durable is gone.
+    Failed(BrokerError),
+}
+
+/// Drives one durable of one handler.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pipeline: Arc<Pipeline>,
+    source: Source,
+}
+
+impl Worker {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, source: Source) -> Self {
+        Self { pipeline, source }
+    }
+
+    /// Consumes until the program stops. A subscription that breaks is begun again, for a bounded time.
+    pub(crate) async fn run(self, mut subscription: Box<dyn Subscription>) -> WorkerEnd {
+        loop {
+            let Err(error) = self.consume(subscription).await else {
+                return WorkerEnd::Stopped;
+            };
+            let Source {
+                stream, durable, ..
+            } = &self.source;
+            let handler = self.pipeline.plan.name();
+            tracing::error!(
+                handler,
+                durable,
+                stream,
+                error = chain(&error),
+                "the handler gets no events; trying again"
+            );
+            subscription = match self.subscribe_again(error).await {
+                Ok(Some(subscription)) => subscription,
+                Ok(None) => return WorkerEnd::Stopped,
+                Err(error) => return WorkerEnd::Failed(error),
+            };
+            tracing::info!(handler, durable, stream, "the handler gets events again");
+        }
+    }
+
+    async fn subscribe_again(
+        &self,
+        mut error: BrokerError,
+    ) -> Result<Option<Box<dyn Subscription>>, BrokerError> {
+        let Source {
+            stream, durable, ..
+        } = &self.source;
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(200);
+        while start.elapsed() < PATIENCE {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(10)),
+                () = self.pipeline.stop.reached(Phase::Draining) => return Ok(None),
+            }
+            match self.pipeline.broker.subscribe(stream, durable).await {
+                Ok(subscription) => return Ok(Some(subscription)),
+                Err(again) => error = again,
+            }
+        }
+        Err(error)
+    }
+
+    /// Consumes one subscription to its end: `Ok` when the program stops, the error when it broke.
+    async fn consume(&self, mut subscription: Box<dyn Subscription>) -> Result<(), BrokerError> {
+        let pipeline = &*self.pipeline;
+        let generation = subscription.generation().to_owned();
+        let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.concurrency);
+        let mut queue: VecDeque<Delivery> = VecDeque::new();
+        let mut running = FuturesUnordered::new();
+        let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
+        let mut pause = Duration::ZERO;
+        let ended = 'pull: loop {
+            let demand = self.demand(&mut pace, queue.len());
+            let mut next = std::pin::pin!(OptionFuture::from((demand > 0).then(|| {
+                let pull = subscription.next(demand);
+                async move {
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                    pull.await
+                }
+            })));
+            loop {
+                while let Some(delivery) = queue.pop_front() {
+                    let Ok(permit) = Arc::clone(&pipeline.permits).try_acquire_owned() else {
+                        queue.push_front(delivery);
+                        break;
+                    };
+                    running.push(pipeline.consume(
+                        delivery,
+                        &generation,
+                        self.source.from_lane,
+                        permit,
+                    ));
+                }
+                // More is wanted by far than was asked for: ask anew. Dropping the old call loses nothing.
+                if self.demand(&mut pace, queue.len()) / 2 > demand {
+                    continue 'pull;
+                }
+                let permit_wanted = !queue.is_empty();
+                tokio::select! {
+                    biased;
+                    () = &mut draining => break 'pull Ok(()),
+                    Some(()) = running.next() => pace.finished(),
+                    _ = pipeline.permits.acquire(), if permit_wanted => {}
+                    Some(batch) = &mut next => match batch {
+                        Ok(batch) => {
+                            pause = Duration::ZERO;
+                            for delivery in batch {
+                                pipeline.heartbeats.watch(&delivery.settle);
+                                queue.push_back(delivery);
+                            }
+                            continue 'pull;
+                        }
+                        Err(error) if error.is_transient() => {
+                            self.report(&error);
+                            pause = (pause * 2).clamp(Duration::from_millis(100), Duration::from_secs(2));
+                            continue 'pull;
+                        }
+                        Err(error) => break 'pull Err(error),
+                    },
+                }
+            }
+        };
+        // What has not begun goes back; what has begun may finish within the grace.
+        let hand_back = async {
+            for delivery in queue {
+                if let Err(error) = delivery.settle.hand_back(None).await {
+                    self.report(&error);
+                }
+            }
+            if let Err(error) = subscription.close().await {
+                self.report(&error);
+            }
+        };
+        let finish = async { while running.next().await.is_some() {} };
+        tokio::join!(hand_back, finish);
+        ended
+    }
+
+    /// How many deliveries could be taken now: as many as may run, and some ahead.
+    fn demand(&self, pace: &mut Pace, queued: usize) -> usize {
+        (self.pipeline.permits.available_permits() + pace.ahead()).saturating_sub(queued)
+    }
+
+    fn report(&self, error: &BrokerError) {
+        let Source {
+            stream, durable, ..
+        } = &self.source;
+        let handler = self.pipeline.plan.name();
+        tracing::warn!(
+            handler,
+            durable,
+            stream,
+            error = chain(error),
+            "the broker has a problem; going on"
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! One handler with all its settings decided: attribute over environment over app over default.
+
+use std::time::Duration;
+
+use super::{Fault, HandlerDescriptor, RetryPolicy};
+use crate::broker::Start;
+use crate::event::{EventDescriptor, TopicTemplate};
+
+/// Settings for handlers that say nothing themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    /// Events handled at once by one process. Default 16.
+    pub concurrency: usize,
+    /// The longest that one run may take. Default 20 s.
+    pub timeout: Duration,
+    /// How often and after which delays a failed event is run again.
+    pub retry: RetryPolicy,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            timeout: Duration::from_secs(20),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// What the environment says about one handler, over what its attribute says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overrides {
+    /// `EVENT_HANDLER_…_CONCURRENCY`
+    pub concurrency: Option<usize>,
+    /// `EVENT_HANDLER_…_TIMEOUT`
+    pub timeout: Option<Duration>,
+    /// `EVENT_HANDLER_…_RETRY_MAX`
+    pub retry_max: Option<u32>,
+    /// `EVENT_HANDLER_…_RETRY_BASE`
+    pub retry_base: Option<Duration>,
+    /// `EVENT_HANDLER_…_RETRY_CAP`
+    pub retry_cap: Option<Duration>,
+}
+
+/// One handler with all its settings decided.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HandlerPlan {
+    pub(crate) descriptor: &'static HandlerDescriptor,
+    /// The event that it takes.
+    pub event: &'static EventDescriptor,
+    /// The events that it may return.
+    pub returns: Vec<&'static EventDescriptor>,
+    /// The subjects that it consumes.
+    pub filter: String,
+    /// Where it begins on a stream that already holds matching events.
+    pub start: Option<Start>,
+    /// Events handled at once by one process.
+    pub concurrency: usize,
+    /// The longest that one run may take.
+    pub timeout: Duration,
+    /// How often and after which delays a failed event is run again.
+    pub retry: RetryPolicy,
+    /// Whether this process runs it (`EVENT_HANDLERS`).
+    pub runs_here: bool,
+}
+
+impl HandlerPlan {
+    pub(super) fn new(
+        descriptor: &'static HandlerDescriptor,
+        defaults: &Defaults,
+        own: &Overrides,
+    ) -> (Self, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let mut fault = |problem: &str| {
+            let HandlerDescriptor {
+                name, file, line, ..
+            } = descriptor;
+            faults.push(Fault::new(format!(
+                "the handler `{name}` ({file}:{line}): {problem}"
+            )));
+        };
+        let event = (descriptor.event)();
+        let options = descriptor.options;
+        let mut returns = Vec::new();
+        (descriptor.returns)(&mut returns);
+        let filter = filter(event.topic, options.filter).unwrap_or_else(|problem| {
+            fault(&problem);
+            event.topic.pattern()
+        });
+        let start = match options.start.map(super::StartOption::start).transpose() {
+            Ok(start) => start,
+            Err(problem) => {
+                fault(&problem);
+                None
+            }
+        };
+        let retry = RetryPolicy {
+            max: own
+                .retry_max
+                .or(options.retry_max)
+                .unwrap_or(defaults.retry.max),
+            base: own
+                .retry_base
+                .or(options.retry_base)
+                .unwrap_or(defaults.retry.base),
+            cap: own
+                .retry_cap
+                .or(options.retry_cap)
+                .unwrap_or(defaults.retry.cap),
+        };
+        let concurrency = own
+            .concurrency
+            .or(options.concurrency)
+            .unwrap_or(defaults.concurrency);
+        let timeout = own.timeout.or(options.timeout).unwrap_or(defaults.timeout);
+        if concurrency == 0 {
+            fault("`concurrency` is 0, and nothing would ever run: write at least 1");
+        }
+        if timeout.is_zero() {
+            fault("`timeout` is 0, and nothing would ever finish: write a longer one");
+        }
+        if retry.max == 0 {
+            fault("`retry(max = …)` is 0, and an event runs at least once: write at least 1");
+        }
+        let plan = Self {
+            descriptor,
+            event,
+            returns,
+            filter,
+            start,
+            concurrency,
+            timeout,
+            retry,
+            runs_here: true,
+        };
+        (plan, faults)
+    }
+
+    /// The handler's name.
+    pub fn name(&self) -> &'static str {
+        self.descriptor.name
+    }
+
+    /// The source file and line of its function.
+    pub fn place(&self) -> (&'static str, u32) {
+        (self.descriptor.file, self.descriptor.line)
+    }
+
+    /// How many deliveries may be unsettled at once over all instances: four times what one process handles,
+    /// with room for what waits in place.
+    pub fn max_ack_pending(&self) -> usize {
+        (self.concurrency * 4).max(1000)
+    }
+}
+
+/// The topic's pattern, with some placeholders narrowed to one value.
+fn filter(topic: TopicTemplate, values: &[(&str, &str)]) -> Result<String, String> {
+    for (name, value) in values {
+        if !topic.placeholders().any(|placeholder| placeholder == *name) {
+            let known: Vec<String> = topic
+                .placeholders()
+                .map(|name| format!("`{name}`"))
+                .collect();
+            let known = if known.is_empty() {
+                "it has none".into()
+            } else {
+                format!("it has {}", known.join(", "))
+            };
+            return Err(format!(
+                "`filter({name} = …)` names no placeholder of the topic `{topic}`: {known}"
+            ));
+        }
+        if value.is_empty() {
+            return Err(format!(
+                "`filter({name} = \"\")` is empty, and no event has an empty value there"
+            ));
+        }
+    }
+    let tokens: Vec<String> = topic
+        .as_str()
+        .split('.')
+        .map(|token| {
+            match token
+                .strip_prefix('{')
+                .and_then(|token| token.strip_suffix('}'))
+            {
+                None => token.to_owned(),
+                Some(name) => values
+                    .iter()
+                    .find(|(named, _)| *named == name)
+                    .map_or_else(|| "*".to_owned(), |(_, value)| TopicTemplate::encode(value)),
+            }
+        })
+        .collect();
+    Ok(tokens.join("."))
+}

@@ -1,0 +1,19 @@
+//! From annotated functions to a running service: settings, checks, broker objects, workers, the end.
+
+mod app;
+mod connect;
+mod error;
+mod provision;
+mod running;
+mod settings;
+mod start;
+mod state;
+mod table;
+mod topology;
+
+pub use self::app::App;
+pub use self::error::Error;
+pub use self::running::Running;
+pub use self::settings::Settings;
+pub(crate) use self::start::Prepared;
+pub(crate) use self::topology::{Item, inspect};

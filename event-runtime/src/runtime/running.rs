@@ -1,0 +1,170 @@
+//! A service that runs, and its end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Error;
+use super::provision::Ready;
+use crate::broker::{Broker, BrokerError, lanes};
+use crate::consume::{Phase, Stopper};
+use crate::publish::Publisher;
+
+/// A worker that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) handler: &'static str,
+    pub(super) error: Option<BrokerError>,
+}
+
+/// A service that runs. Dropping it cancels everything at once; [`stop`](Self::stop) ends it well.
+pub struct Running {
+    pub(super) service: String,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) publisher: Publisher,
+    pub(super) stopper: Stopper,
+    pub(super) tasks: JoinSet<Ended>,
+    /// Keep deliveries alive; they end when this is dropped.
+    pub(super) beats: JoinSet<()>,
+    pub(super) grace: Duration,
+    pub(super) ready: Vec<Ready>,
+}
+
+impl Running {
+    /// Publishes events of this service.
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
+    }
+
+    /// The broker itself, for what events don't cover.
+    pub fn broker(&self) -> Arc<dyn Broker> {
+        Arc::clone(&self.broker)
+    }
+
+    /// Waits until the handlers of this service (of all its processes) have nothing left to do: nothing
+    /// pending, nothing unsettled, nothing in the retry lane. `false` if that takes longer than `limit`.
+    pub async fn settled(&self, limit: Duration) -> Result<bool, Error> {
+        let deadline = Instant::now() + limit;
+        let mut quiet = 0;
+        // One handler may have settled its event just before the next one's durable was looked at, so the
+        // whole picture has to be quiet twice.
+        while quiet < 2 {
+            quiet = if self.is_quiet().await? { quiet + 1 } else { 0 };
+            if quiet < 2 {
+                if Instant::now() >= deadline {
+                    return Ok(false);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn is_quiet(&self) -> Result<bool, Error> {
+        if !self.ready.is_empty() {
+            let lane = self
+                .broker
+                .stream(&lanes::retry_stream(&self.service))
+                .await?;
+            if lane.is_some_and(|lane| lane.messages > 0) {
+                return Ok(false);
+            }
+        }
+        for Ready { spec, stream } in &self.ready {
+            let durable = self.broker.durable(stream, &spec.name).await?;
+            if durable.is_some_and(|found| found.position.pending + found.position.unsettled > 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Resolves when a handler can't go on, with the reason; never while all is well.
+    pub async fn failed(&mut self) -> Error {
+        loop {
+            match self.tasks.join_next().await {
+                Some(ended) => {
+                    if let Some(error) = failure(ended) {
+                        return error;
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Ends the service: nothing new is begun and what has not begun goes back to the broker, running
+    /// handlers may finish within the grace, acknowledgements are sent, connections closed.
+    pub async fn stop(mut self) -> Result<(), Error> {
+        self.stopper.advance(Phase::Draining);
+        let mut first = None;
+        let deadline = Instant::now() + self.grace;
+        let mut cut = false;
+        loop {
+            match tokio::time::timeout_at(deadline, self.tasks.join_next()).await {
+                Ok(None) => break,
+                Ok(Some(ended)) => first = first.or(failure(ended)),
+                Err(_) => {
+                    cut = true;
+                    break;
+                }
+            }
+        }
+        if cut {
+            self.stopper.advance(Phase::Cancelled);
+            // Handing back takes one call to the broker for each; a handler that blocks its thread can't be cut.
+            let hand_back = async { while self.tasks.join_next().await.is_some() {} };
+            let finished = tokio::time::timeout(Duration::from_secs(5), hand_back)
+                .await
+                .is_ok();
+            let what = if finished {
+                format!(
+                    "handlers still ran after the grace of {:?}, and their events were handed back",
+                    self.grace
+                )
+            } else {
+                format!(
+                    "handlers still ran after the grace of {:?}, and one blocks its thread",
+                    self.grace
+                )
+            };
+            first = first.or(Some(Error::Unclean { what }));
+        }
+        self.beats.abort_all();
+        let closed = self.broker.close().await;
+        match (first, closed) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(Error::Unclean {
+                what: crate::consume::chain(&error),
+            }),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+}
+
+fn failure(ended: Result<Ended, tokio::task::JoinError>) -> Option<Error> {
+    match ended {
+        Ok(Ended { error: None, .. }) => None,
+        Ok(Ended {
+            handler,
+            error: Some(source),
+        }) => Some(Error::Handler {
+            handler: handler.to_owned(),
+            source,
+        }),
+        Err(error) => Some(Error::Command(format!(
+            "a worker of event-runtime failed, which is a bug: {error}"
+        ))),
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
