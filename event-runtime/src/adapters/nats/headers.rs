@@ -1,0 +1,62 @@
+//! Headers on the wire. Those that begin with `Nats-` are the server's and this adapter's alone.
+
+use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::broker::BrokerError;
+use crate::envelope::Headers;
+
+fn is_ours(name: &str) -> bool {
+    name.get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case("nats-"))
+}
+
+/// Headers for the server. A value that would break the protocol is refused: it would cost the connection.
+pub(super) fn write(subject: &str, headers: &Headers) -> Result<HeaderMap, BrokerError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers.iter().filter(|(name, _)| !is_ours(name)) {
+        let parsed = HeaderName::try_from(name)
+            .ok()
+            .zip(value.parse::<HeaderValue>().ok());
+        let Some((name, value)) = parsed.filter(|_| !value.contains(['\r', '\n', '\0'])) else {
+            return Err(BrokerError::permanent(format!(
+                "the header `{}` of a message for `{subject}` can't be sent: names are printable ASCII without `:`, and values are one line",
+                name.escape_debug()
+            )));
+        };
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+/// Headers of a delivery.
+pub(super) fn read(map: Option<&HeaderMap>) -> Headers {
+    let Some(map) = map else {
+        return Headers::new();
+    };
+    map.iter()
+        .filter(|(name, _)| !is_ours(name.as_ref()))
+        .flat_map(|(name, values)| {
+            let name: &str = name.as_ref();
+            values.iter().map(move |value| (name, value.as_str()))
+        })
+        .collect()
+}
+
+/// Headers as the server stores them: `NATS/1.0`, then a line each.
+pub(super) fn parse(bytes: &[u8]) -> Headers {
+    let text = String::from_utf8_lossy(bytes);
+    text.split("\r\n")
+        .skip(1)
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| !is_ours(name))
+        .map(|(name, value)| (name.to_owned(), value.trim_start().to_owned()))
+        .collect()
+}
+
+/// The bytes that headers take on the wire, roughly.
+pub(super) fn size(headers: &Headers) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 4)
+        .sum()
+}

@@ -1,0 +1,112 @@
+//! One connection, and what is heard on it besides messages.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::{Client, Event};
+use tokio::sync::watch;
+
+use super::HEADER_ROOM;
+use crate::broker::BrokerError;
+
+/// How long any single call to the server may take.
+pub(super) const CALL: Duration = Duration::from_secs(5);
+
+/// One connection.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) client: Client,
+    pub(super) events: Events,
+}
+
+impl Link {
+    /// The largest body that is published.
+    pub(super) fn max_payload(&self) -> usize {
+        self.client
+            .server_info()
+            .max_payload
+            .saturating_sub(HEADER_ROOM)
+    }
+
+    /// Waits until everything written before is on the wire and answered.
+    pub(super) async fn flush(&self) -> Result<(), BrokerError> {
+        timed("flushing the connection", async {
+            self.client.flush().await.map_err(|error| error.to_string())
+        })
+        .await
+    }
+}
+
+/// Gives a call its time.
+pub(super) async fn timed<T>(
+    what: &str,
+    call: impl Future<Output = Result<T, String>>,
+) -> Result<T, BrokerError> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(BrokerError::transient(format!("{what} failed: {error}"))),
+        Err(_) => Err(BrokerError::transient(format!(
+            "{what}: the server did not answer within {CALL:?}"
+        ))),
+    }
+}
+
+/// What a connection says about itself.
+#[derive(Clone)]
+pub(super) struct Events {
+    connects: Arc<watch::Sender<u64>>,
+    denied: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            connects: Arc::new(watch::Sender::new(0)),
+            denied: Arc::default(),
+        }
+    }
+}
+
+impl Events {
+    pub(super) fn hear(&self, event: &Event) {
+        match event {
+            Event::Connected => self.connects.send_modify(|count| *count += 1),
+            Event::Disconnected => {
+                tracing::warn!("the connection to the NATS server is lost; connecting again")
+            }
+            Event::ServerError(error) => {
+                let text = error.to_string();
+                if let Some(subject) = denied_subject(&text) {
+                    self.denied
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(subject.to_owned());
+                }
+                tracing::warn!("the NATS server says: {text}");
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts connections; what was asked for before the last one is lost.
+    pub(super) fn connects(&self) -> watch::Receiver<u64> {
+        self.connects.subscribe()
+    }
+
+    /// Whether the server has refused this subject: publishing there is not answered, only reported.
+    pub(super) fn is_denied(&self, subject: &str) -> bool {
+        self.denied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(subject)
+    }
+}
+
+/// The subject in `Permissions Violation for Publish to "orders.eu"`.
+fn denied_subject(text: &str) -> Option<&str> {
+    let lower = text.to_ascii_lowercase();
+    let at = lower.find("permissions violation for publish to \"")?;
+    text[at..].split('"').nth(1)
+}

@@ -1,0 +1,58 @@
+//! Settles one delivery.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_nats::Subject;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::link::{Link, timed};
+use crate::broker::{BrokerError, Settlement, Verdict};
+
+pub(super) struct NatsSettlement {
+    pub(super) link: Link,
+    pub(super) reply: Subject,
+}
+
+impl NatsSettlement {
+    /// Nothing answers: an acknowledgement that is lost is a delivery that comes again.
+    async fn tell(&self, what: Bytes) -> Result<(), BrokerError> {
+        timed("settling", async {
+            self.link
+                .client
+                .publish(self.reply.clone(), what)
+                .await
+                .map_err(|error| error.to_string())
+        })
+        .await
+    }
+}
+
+impl Settlement for NatsSettlement {
+    fn settle(&self, verdict: Verdict) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let what = match verdict {
+            Verdict::Done => Bytes::from_static(b"+ACK"),
+            Verdict::HandBack(None) => Bytes::from_static(b"-NAK"),
+            Verdict::HandBack(Some(delay)) => nak(delay),
+        };
+        self.tell(what).boxed()
+    }
+
+    fn progress(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.tell(Bytes::from_static(b"+WPI")).boxed()
+    }
+}
+
+fn nak(delay: Duration) -> Bytes {
+    format!("-NAK {{\"delay\":{}}}", delay.as_nanos()).into()
+}
+
+impl fmt::Debug for NatsSettlement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsSettlement")
+            .field("reply", &self.reply)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,335 @@
+//! The pull loop: asks for what the handler can take, and notices when nothing comes that should.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Message, Subscriber};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::headers;
+use super::link::{Link, timed};
+use super::settle::NatsSettlement;
+use super::topology::{Consumer, consumer};
+use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
+
+/// A pull ends by itself after this time.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// The server says this often that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+pub(super) struct NatsSubscription {
+    link: Link,
+    stream: Arc<str>,
+    durable: String,
+    generation: String,
+    ack_wait: Duration,
+    inbox: String,
+    messages: Subscriber,
+    connects: watch::Receiver<u64>,
+    /// Asked for and not come yet.
+    outstanding: usize,
+    /// When something was heard last, or asked for.
+    heard: Instant,
+}
+
+impl NatsSubscription {
+    pub(super) async fn begin(
+        link: Link,
+        stream: &str,
+        durable: &str,
+    ) -> Result<Self, BrokerError> {
+        let Consumer {
+            generation,
+            ack_wait,
+        } = consumer(&link, stream, durable).await?;
+        let connects = link.events.connects();
+        let (inbox, messages) = listen(&link).await?;
+        Ok(Self {
+            link,
+            stream: stream.into(),
+            durable: durable.to_owned(),
+            generation,
+            ack_wait,
+            inbox,
+            messages,
+            connects,
+            outstanding: 0,
+            heard: Instant::now(),
+        })
+    }
+
+    /// Asks for more once half of it has come.
+    async fn pull(&mut self, demand: usize) -> Result<(), BrokerError> {
+        if self.outstanding > demand / 2 {
+            return Ok(());
+        }
+        let batch = demand - self.outstanding;
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, self.durable);
+        let request = format!(
+            "{{\"batch\":{batch},\"expires\":{},\"idle_heartbeat\":{}}}",
+            EXPIRES.as_nanos(),
+            HEARTBEAT.as_nanos()
+        );
+        let reply = self.inbox.clone();
+        timed("asking for messages", async {
+            self.link
+                .client
+                .publish_with_reply(subject, reply, request.into())
+                .await
+                .map_err(|error| error.to_string())
+        })
+        .await?;
+        // Counted once it is sent: a call dropped before has asked for nothing.
+        self.outstanding += batch;
+        self.heard = Instant::now();
+        Ok(())
+    }
+
+    /// Takes a message in: a delivery, or what the server says about the pull.
+    fn take(&mut self, message: Message) -> Result<Option<Delivery>, BrokerError> {
+        self.heard = Instant::now();
+        // Whatever was published as a message has a place to be acknowledged at, also if it looks like a status.
+        if message
+            .reply
+            .as_ref()
+            .is_some_and(|reply| reply.starts_with("$JS.ACK."))
+        {
+            self.outstanding = self.outstanding.saturating_sub(1);
+            return self.delivery(message).map(Some);
+        }
+        let status = message.status.map_or(0, |status| status.as_u16());
+        if status == 100 {
+            return Ok(None);
+        }
+        let ended = message
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.get("Nats-Pending-Messages"))
+            .and_then(|count| count.as_str().parse::<usize>().ok());
+        self.outstanding = ended.map_or(0, |ended| self.outstanding.saturating_sub(ended));
+        let description = message.description.unwrap_or_default();
+        let lower = description.to_ascii_lowercase();
+        let NatsSubscription {
+            durable, stream, ..
+        } = self;
+        match status {
+            404 | 408 => Ok(None),
+            409 if lower.contains("consumer deleted") => Err(BrokerError::misconfigured(format!(
+                "the durable `{durable}` on the stream `{stream}` was deleted while it was consumed"
+            ))),
+            409 if lower.contains("leadership change") || lower.contains("shutdown") => {
+                self.outstanding = 0;
+                Err(BrokerError::transient(format!(
+                    "the server of the durable `{}` changes: {description}",
+                    self.durable
+                )))
+            }
+            409 if lower.contains("completed")
+                || lower.contains("batch") && lower.contains("end") =>
+            {
+                Ok(None)
+            }
+            _ => Err(BrokerError::transient(format!(
+                "the server ended a pull of the durable `{durable}` on the stream `{stream}`: {status} {description}"
+            ))),
+        }
+    }
+
+    fn delivery(&self, message: Message) -> Result<Delivery, BrokerError> {
+        let Message {
+            subject,
+            reply,
+            payload,
+            headers: map,
+            ..
+        } = message;
+        let reply = reply.unwrap_or_else(|| "".into());
+        let Some((sequence, deliveries, stored_at)) = parse_reply(&reply) else {
+            return Err(BrokerError::transient(format!(
+                "the server sent an acknowledgement address that can't be read: `{reply}`"
+            )));
+        };
+        Ok(Delivery {
+            subject: subject.to_string(),
+            headers: headers::read(map.as_ref()),
+            payload,
+            origin: Origin {
+                stream: Arc::clone(&self.stream),
+                sequence,
+                stored_at,
+                deliveries,
+            },
+            settle: Settle::new(NatsSettlement {
+                link: self.link.clone(),
+                reply,
+            }),
+        })
+    }
+
+    /// Two heartbeats were missed: finds out why, and begins again.
+    async fn recover(&mut self) -> Result<(), BrokerError> {
+        self.outstanding = 0;
+        self.heard = Instant::now();
+        if self.link.client.connection_state() != State::Connected {
+            return Err(BrokerError::transient(
+                "the server does not answer, and the connection is being made again",
+            ));
+        }
+        let Consumer {
+            generation,
+            ack_wait,
+        } = consumer(&self.link, &self.stream, &self.durable).await?;
+        self.generation = generation;
+        self.ack_wait = ack_wait;
+        // The old inbox still holds what came; only the pull is begun again.
+        Err(BrokerError::transient(format!(
+            "the server was silent about the durable `{}` on the stream `{}`; asking again",
+            self.durable, self.stream
+        )))
+    }
+
+    async fn next_batch(&mut self, demand: usize) -> Result<Vec<Delivery>, BrokerError> {
+        let mut batch = Vec::new();
+        loop {
+            if self.connects.has_changed().unwrap_or(false) {
+                self.connects.mark_unchanged();
+                self.outstanding = 0;
+            }
+            // What is here already comes first, without asking anybody.
+            while batch.len() < demand
+                && let Some(message) = self.messages.next().now_or_never()
+            {
+                let Some(message) = message else {
+                    return self.ended(batch);
+                };
+                match self.take(message) {
+                    Ok(delivery) => batch.extend(delivery),
+                    // What came before is given out first; the condition shows again, or is over.
+                    Err(error) if batch.is_empty() => return Err(error),
+                    Err(error) => {
+                        tracing::debug!(durable = self.durable, %error, "a pull ended");
+                        break;
+                    }
+                }
+            }
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+            self.pull(demand).await?;
+            let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
+            tokio::select! {
+                message = self.messages.next() => {
+                    let Some(message) = message else { return self.ended(batch) };
+                    batch.extend(self.take(message)?);
+                }
+                _ = self.connects.changed() => self.outstanding = 0,
+                () = tokio::time::sleep_until(silence) => self.recover().await?,
+            }
+        }
+    }
+
+    fn ended(&self, batch: Vec<Delivery>) -> Result<Vec<Delivery>, BrokerError> {
+        if batch.is_empty() {
+            return Err(BrokerError::misconfigured(format!(
+                "the connection that consumed the durable `{}` is closed",
+                self.durable
+            )));
+        }
+        Ok(batch)
+    }
+}
+
+impl Subscription for NatsSubscription {
+    fn generation(&self) -> &str {
+        &self.generation
+    }
+
+    fn ack_wait(&self) -> Duration {
+        self.ack_wait
+    }
+
+    fn next(&mut self, demand: usize) -> BoxFuture<'_, Result<Vec<Delivery>, BrokerError>> {
+        self.next_batch(demand).boxed()
+    }
+
+    fn close(mut self: Box<Self>) -> BoxFuture<'static, Result<(), BrokerError>> {
+        async move {
+            timed("ending a subscription", async {
+                self.messages
+                    .unsubscribe()
+                    .await
+                    .map_err(|error| error.to_string())
+            })
+            .await?;
+            while let Some(Some(message)) = self.messages.next().now_or_never() {
+                if let Ok(Some(delivery)) = self.take(message) {
+                    delivery.settle.hand_back(None).await?;
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for NatsSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsSubscription")
+            .field("durable", &self.durable)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn listen(link: &Link) -> Result<(String, Subscriber), BrokerError> {
+    let inbox = link.client.new_inbox();
+    let subject = inbox.clone();
+    let messages = timed("subscribing", async {
+        link.client
+            .subscribe(subject)
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await?;
+    Ok((inbox, messages))
+}
+
+/// Sequence, deliveries and time from `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.….time.…`.
+fn parse_reply(reply: &str) -> Option<(u64, u64, Timestamp)> {
+    let words: Vec<&str> = reply.split('.').collect();
+    let first = match words.len() {
+        9 => 4,
+        11.. => 6,
+        _ => return None,
+    };
+    let deliveries = words[first].parse().ok()?;
+    let sequence = words[first + 1].parse().ok()?;
+    let nanos: i128 = words[first + 3].parse().ok()?;
+    Some((
+        sequence,
+        deliveries,
+        Timestamp::from_nanosecond(nanos).ok()?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_reply;
+
+    #[test]
+    fn both_forms_of_the_acknowledgement_address_are_read() {
+        let short =
+            parse_reply("$JS.ACK.ORDERS.billing-charge.2.7.5.1763870400123456789.3").unwrap();
+        let long =
+            parse_reply("$JS.ACK.hub.ACC.ORDERS.billing-charge.2.7.5.1763870400123456789.3.x")
+                .unwrap();
+        assert_eq!(short, long);
+        assert_eq!((short.0, short.1), (7, 2));
+        assert!(parse_reply("$JS.ACK.short").is_none());
+    }
+}

@@ -1,0 +1,405 @@
+//! Streams and durables on the server: found, created, read. Nothing that exists is altered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::{Failure, call, optional};
+use super::link::Link;
+use super::{WINDOW, headers};
+use crate::broker::{
+    BrokerError, DurableInfo, DurableSpec, Position, Setting, Start, StoredMessage, StreamInfo,
+    StreamKind, StreamSpec,
+};
+
+/// Where an owner is written in the metadata of what it has created.
+const OWNER: &str = "event-runtime.service";
+/// A service's dead letters take at most this much room.
+const DEAD_BYTES: u64 = 1024 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Names {
+    total: u64,
+    streams: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct WireStream {
+    config: Value,
+    state: WireState,
+    #[serde(default)]
+    total: u64,
+}
+
+#[derive(Deserialize)]
+struct WireState {
+    messages: u64,
+    subjects: Option<HashMap<String, u64>>,
+}
+
+#[derive(Deserialize)]
+struct WireConsumer {
+    name: String,
+    created: String,
+    config: Value,
+    num_pending: u64,
+    num_ack_pending: u64,
+}
+
+/// What a subscription has to know of its durable.
+pub(super) struct Consumer {
+    pub(super) generation: String,
+    pub(super) ack_wait: Duration,
+}
+
+pub(super) async fn streams_for(link: &Link, filter: &str) -> Result<Vec<StreamInfo>, BrokerError> {
+    let mut names = Vec::new();
+    loop {
+        let page: Names = call(
+            link,
+            "STREAM.NAMES",
+            &json!({ "subject": filter, "offset": names.len() }),
+        )
+        .await?;
+        let found = page.streams.unwrap_or_default();
+        let empty = found.is_empty();
+        names.extend(found);
+        if empty || names.len() as u64 >= page.total {
+            break;
+        }
+    }
+    let mut streams = Vec::new();
+    for name in names {
+        streams.extend(stream(link, &name).await?);
+    }
+    Ok(streams)
+}
+
+pub(super) async fn stream(link: &Link, name: &str) -> Result<Option<StreamInfo>, BrokerError> {
+    let found: Option<WireStream> =
+        optional(call(link, &format!("STREAM.INFO.{name}"), &Value::Null).await)?;
+    Ok(found.map(stream_info))
+}
+
+fn stream_info(found: WireStream) -> StreamInfo {
+    let config = &found.config;
+    let settings = [
+        "retention",
+        "storage",
+        "num_replicas",
+        "max_age",
+        "max_bytes",
+        "max_msgs",
+        "discard",
+    ];
+    StreamInfo {
+        name: text(&config["name"]),
+        subjects: texts(&config["subjects"]),
+        owner: config["metadata"][OWNER].as_str().map(str::to_owned),
+        messages: found.state.messages,
+        settings: settings
+            .into_iter()
+            .map(|name| Setting {
+                name,
+                value: setting(name, &config[name]),
+            })
+            .collect(),
+    }
+}
+
+fn setting(name: &str, value: &Value) -> String {
+    match (name, value) {
+        ("max_age", Value::Number(nanos)) => match nanos.as_u64() {
+            Some(0) | None => "unlimited".into(),
+            Some(nanos) => format!("{:?}", Duration::from_nanos(nanos)),
+        },
+        (_, Value::Number(number)) if number.as_i64() == Some(-1) => "unlimited".into(),
+        (_, Value::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
+    }
+}
+
+pub(super) async fn create_stream(
+    link: &Link,
+    spec: &StreamSpec,
+) -> Result<StreamInfo, BrokerError> {
+    let mut config = json!({
+        "name": spec.name,
+        "subjects": spec.subjects,
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "num_replicas": 1,
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "duplicate_window": nanos(WINDOW),
+    });
+    if let Some(owner) = spec.kind.owner() {
+        config["metadata"] = json!({ OWNER: owner });
+    }
+    match &spec.kind {
+        StreamKind::Events { .. } => {}
+        StreamKind::Retry { .. } => {
+            // A work queue empties itself. Schedules refuse `discard: new`, so it has no size that could discard.
+            config["retention"] = "workqueue".into();
+            config["allow_msg_schedules"] = true.into();
+        }
+        StreamKind::Dead { max_age, .. } => {
+            config["max_age"] = nanos(*max_age).into();
+            config["max_bytes"] = DEAD_BYTES.into();
+            config["discard"] = "new".into();
+        }
+    }
+    match call::<WireStream>(link, &format!("STREAM.CREATE.{}", spec.name), &config).await {
+        Ok(created) => Ok(stream_info(created)),
+        // Another instance may have been quicker, with another generation's settings.
+        Err(Failure::Refused(10058, error)) => match stream(link, &spec.name).await? {
+            Some(found)
+                if found.subjects == spec.subjects
+                    && found.owner.as_deref() == spec.kind.owner() =>
+            {
+                Ok(found)
+            }
+            _ => Err(error),
+        },
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+pub(super) async fn durable(
+    link: &Link,
+    stream: &str,
+    name: &str,
+) -> Result<Option<DurableInfo>, BrokerError> {
+    Ok(consumer_info(link, stream, name).await?.map(durable_info))
+}
+
+async fn consumer_info(
+    link: &Link,
+    stream: &str,
+    name: &str,
+) -> Result<Option<WireConsumer>, BrokerError> {
+    optional(
+        call(
+            link,
+            &format!("CONSUMER.INFO.{stream}.{name}"),
+            &Value::Null,
+        )
+        .await,
+    )
+}
+
+/// What a subscription has to know, or that the durable is gone.
+pub(super) async fn consumer(
+    link: &Link,
+    stream: &str,
+    name: &str,
+) -> Result<Consumer, BrokerError> {
+    let Some(found) = consumer_info(link, stream, name).await? else {
+        return Err(BrokerError::misconfigured(format!(
+            "the durable `{name}` on the stream `{stream}` is gone: was it or the stream deleted? Restart the service to create it again"
+        )));
+    };
+    let ack_wait =
+        Duration::from_nanos(found.config["ack_wait"].as_u64().unwrap_or(30_000_000_000));
+    Ok(Consumer {
+        generation: generation(&found.created),
+        ack_wait,
+    })
+}
+
+/// The time of creation, to the nanosecond, as a word for subjects and ids.
+fn generation(created: &str) -> String {
+    match created.parse::<jiff::Timestamp>() {
+        Ok(time) => format!("{:x}", time.as_nanosecond()),
+        Err(_) => created
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect(),
+    }
+}
+
+fn durable_info(found: WireConsumer) -> DurableInfo {
+    let config = &found.config;
+    let mut filters = texts(&config["filter_subjects"]);
+    filters.extend(
+        config["filter_subject"]
+            .as_str()
+            .filter(|filter| !filter.is_empty())
+            .map(str::to_owned),
+    );
+    filters.sort();
+    DurableInfo {
+        name: found.name,
+        owner: config["metadata"][OWNER].as_str().map(str::to_owned),
+        filters,
+        explicit_ack: config["ack_policy"] == "explicit",
+        ack_wait: Duration::from_nanos(config["ack_wait"].as_u64().unwrap_or(0)),
+        max_ack_pending: config["max_ack_pending"].as_i64().unwrap_or(-1),
+        max_deliver: config["max_deliver"].as_i64().filter(|limit| *limit > 0),
+        position: Position {
+            pending: found.num_pending,
+            unsettled: found.num_ack_pending,
+        },
+    }
+}
+
+#[derive(Deserialize)]
+struct Consumers {
+    total: u64,
+    consumers: Option<Vec<WireConsumer>>,
+}
+
+pub(super) async fn durables(
+    link: &Link,
+    stream: &str,
+    service: &str,
+) -> Result<Vec<DurableInfo>, BrokerError> {
+    let mut all = Vec::new();
+    loop {
+        let page: Consumers = call(
+            link,
+            &format!("CONSUMER.LIST.{stream}"),
+            &json!({ "offset": all.len() }),
+        )
+        .await?;
+        let found = page.consumers.unwrap_or_default();
+        let empty = found.is_empty();
+        all.extend(found.into_iter().map(durable_info));
+        if empty || all.len() as u64 >= page.total {
+            break;
+        }
+    }
+    all.retain(|durable| durable.owner.as_deref() == Some(service));
+    Ok(all)
+}
+
+pub(super) async fn create_durable(
+    link: &Link,
+    stream: &str,
+    spec: &DurableSpec,
+) -> Result<DurableInfo, BrokerError> {
+    let mut config = json!({
+        "durable_name": spec.name,
+        "name": spec.name,
+        "description": format!("the handler `{}` of the service `{}`", spec.handler, spec.service),
+        "deliver_policy": "all",
+        "ack_policy": "explicit",
+        "ack_wait": nanos(spec.ack_wait),
+        // The runtime counts and decides: a limit here would lose what healthy messages share a batch with.
+        "max_deliver": -1,
+        "filter_subject": spec.filter,
+        "replay_policy": "instant",
+        "max_ack_pending": spec.max_ack_pending,
+        "metadata": { OWNER: spec.service, "event-runtime.handler": spec.handler },
+    });
+    match spec.start {
+        None | Some(Start::All) => {}
+        Some(Start::New) => config["deliver_policy"] = "new".into(),
+        Some(Start::At(time)) => {
+            config["deliver_policy"] = "by_start_time".into();
+            config["opt_start_time"] = time.to_string().into();
+        }
+    }
+    let body = json!({ "stream_name": stream, "config": config, "action": "create" });
+    let subject = format!("CONSUMER.CREATE.{stream}.{}.{}", spec.name, spec.filter);
+    match call::<WireConsumer>(link, &subject, &body).await {
+        Ok(created) => Ok(durable_info(created)),
+        Err(Failure::Refused(code, error)) => match durable(link, stream, &spec.name).await? {
+            // Another instance was quicker; whether it is what we need was or will be compared.
+            Some(found) if code == 10148 && found.filters == [spec.filter.clone()] => Ok(found),
+            _ => Err(error),
+        },
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+pub(super) async fn count(link: &Link, stream: &str, filter: &str) -> Result<u64, BrokerError> {
+    let mut subjects = 0;
+    let mut messages = 0;
+    loop {
+        let body = json!({ "subjects_filter": filter, "offset": subjects });
+        let page: WireStream = call(link, &format!("STREAM.INFO.{stream}"), &body).await?;
+        let found = page.state.subjects.unwrap_or_default();
+        subjects += found.len() as u64;
+        messages += found.values().sum::<u64>();
+        if found.is_empty() || subjects >= page.total {
+            return Ok(messages);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Got {
+    message: WireMessage,
+}
+
+#[derive(Deserialize)]
+struct WireMessage {
+    subject: String,
+    seq: u64,
+    hdrs: Option<String>,
+    data: Option<String>,
+    time: String,
+}
+
+pub(super) async fn read(
+    link: &Link,
+    stream: &str,
+    filter: &str,
+    sequence: u64,
+) -> Result<Option<StoredMessage>, BrokerError> {
+    let body = json!({ "seq": sequence, "next_by_subj": filter });
+    let found: Option<Got> =
+        optional(call(link, &format!("STREAM.MSG.GET.{stream}"), &body).await)?;
+    let Some(Got { message }) = found else {
+        return Ok(None);
+    };
+    let unreadable = || {
+        BrokerError::transient(format!(
+            "message {} of the stream `{stream}` can't be read",
+            message.seq
+        ))
+    };
+    let decode = |text: &Option<String>| match text {
+        Some(text) => STANDARD.decode(text).map_err(|_| unreadable()),
+        None => Ok(Vec::new()),
+    };
+    Ok(Some(StoredMessage {
+        sequence: message.seq,
+        stored_at: message.time.parse().map_err(|_| unreadable())?,
+        headers: headers::parse(&decode(&message.hdrs)?),
+        payload: decode(&message.data)?.into(),
+        subject: message.subject,
+    }))
+}
+
+pub(super) async fn remove(link: &Link, stream: &str, sequence: u64) -> Result<(), BrokerError> {
+    let body = json!({ "seq": sequence, "no_erase": true });
+    match call::<Value>(link, &format!("STREAM.MSG.DELETE.{stream}"), &body).await {
+        // 10057: already gone, in older servers' words.
+        Ok(_) | Err(Failure::NotFound | Failure::Refused(10057, _)) => Ok(()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value
+        .as_array()
+        .map(|list| list.iter().map(text).collect())
+        .unwrap_or_default()
+}
