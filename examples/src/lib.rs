@@ -1,1 +1,3 @@
-//! ex
+//! Examples of `event-runtime`: numbered small ones in `src/bin`, and the flagship, [`shop`].
+
+pub mod shop;

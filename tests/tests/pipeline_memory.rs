@@ -67,7 +67,7 @@ async fn an_event_is_retried_and_its_answer_is_handled() {
         })
         .await
         .unwrap();
-    assert!(running.settled(Duration::from_secs(60)).await.unwrap());
+    assert!(running.settled(Duration::from_mins(1)).await.unwrap());
     assert_eq!(*seen.0.lock().unwrap(), ["1 after true"]);
     running.stop().await.unwrap();
     let _ = HandlerError::reject("x");

@@ -37,8 +37,8 @@ pub(crate) fn event(model: &EventModel<'_>) -> TokenStream {
         .map(|name| format_ident!("{name}"));
     let key = key(model);
     let (previous, upcast, chain) = chain(model);
-    let key_name = option(&runtime_key(model), runtime);
-    let stream = option(&stream.as_ref().map(LitStr::value), runtime);
+    let key_name = option(runtime_key(model).as_deref(), runtime);
+    let stream = option(stream.as_ref().map(LitStr::value).as_deref(), runtime);
     let type_name = ident.to_string();
     quote! {
         const _: () = {
@@ -116,7 +116,7 @@ fn chain(model: &EventModel<'_>) -> (TokenStream, TokenStream, TokenStream) {
     (quote!(#previous), upcast, check)
 }
 
-fn option(value: &Option<String>, runtime: &crate::runtime_path::RuntimePath) -> TokenStream {
+fn option(value: Option<&str>, runtime: &crate::runtime_path::RuntimePath) -> TokenStream {
     match value {
         Some(value) => quote!(#runtime::core::option::Option::Some(#value)),
         None => quote!(#runtime::core::option::Option::None),

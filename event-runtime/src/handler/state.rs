@@ -4,10 +4,12 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 
+type Value = Box<dyn Any + Send + Sync>;
+
 /// The app's state: one value of each type.
 #[derive(Default)]
 pub struct States {
-    values: HashMap<TypeId, (&'static str, Option<Box<dyn Any + Send + Sync>>)>,
+    values: HashMap<TypeId, (&'static str, Option<Value>)>,
     doubled: Vec<&'static str>,
 }
 

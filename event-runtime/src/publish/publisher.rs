@@ -271,10 +271,6 @@ impl Publisher {
         let id = id.to_string();
         Ok((id.clone(), id))
     }
-
-    pub(crate) fn streams(&self) -> &Streams {
-        &self.shared.streams
-    }
 }
 
 /// Stores a message, asking a broker that does not answer again for a bounded time.

@@ -84,7 +84,8 @@ impl App {
         self
     }
 
-    /// For a program without handlers.
+    /// Runs no handler here: for a program that only publishes. Handlers that are linked all the same belong
+    /// to other processes of the service; what they need of the broker is created, so that nothing is missed.
     pub fn publish_only(mut self) -> Self {
         self.publish_only = true;
         self
@@ -144,6 +145,9 @@ impl App {
         catalog.check_states(&self.states);
         if let Some(names) = &settings.handlers {
             catalog.run_only(names);
+        }
+        if self.publish_only {
+            catalog.run_only(&[]);
         }
         faults.append(&mut catalog.take_faults());
         if catalog.handlers().is_empty() && !self.publish_only {

@@ -110,7 +110,7 @@ impl Address {
                 Ok(Arc::new(Nats::connect(options).await?))
             }
             #[cfg(not(feature = "nats"))]
-            Self::Nats(_) => Err(Error::start(NONE)),
+            Self::Nats(_) => Err(Error::Start(vec![Fault::new(NONE)])),
         }
     }
 }

@@ -30,12 +30,6 @@ pub enum Error {
     Command(String),
 }
 
-impl Error {
-    pub(crate) fn start(text: impl Into<String>) -> Self {
-        Self::Start(vec![Fault::new(text)])
-    }
-}
-
 impl From<BrokerError> for Error {
     fn from(error: BrokerError) -> Self {
         Self::Broker(error)

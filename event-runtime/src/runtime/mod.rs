@@ -8,12 +8,14 @@ mod running;
 mod settings;
 mod start;
 mod state;
-mod table;
+pub(crate) mod table;
 mod topology;
 
 pub use self::app::App;
 pub use self::error::Error;
 pub use self::running::Running;
 pub use self::settings::Settings;
+#[cfg(feature = "cli")]
 pub(crate) use self::start::Prepared;
+#[cfg(feature = "cli")]
 pub(crate) use self::topology::{Item, inspect};

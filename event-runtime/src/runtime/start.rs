@@ -90,6 +90,7 @@ impl Prepared {
         )
     }
 
+    #[cfg(feature = "cli")]
     /// Connects, for commands that look into the broker; one in the memory of another process can't be.
     pub(crate) async fn connect_for(self, command: &str) -> Result<(Self, Arc<dyn Broker>), Error> {
         let mut this = self;
@@ -103,6 +104,7 @@ impl Prepared {
         Ok((this, broker))
     }
 
+    #[cfg(feature = "cli")]
     /// Creates what is missing, and starts no handler.
     pub(crate) async fn apply(&self, broker: &dyn Broker) -> Result<(), Error> {
         let mode = crate::publish::Provision::Create;

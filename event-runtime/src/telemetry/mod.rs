@@ -1,5 +1,8 @@
 //! What happens to events, for whoever wants to count or write it down.
 
+#[cfg(feature = "cli")]
+pub(crate) mod logs;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ impl Events {
         match event {
             Event::Connected => self.connects.send_modify(|count| *count += 1),
             Event::Disconnected => {
-                tracing::warn!("the connection to the NATS server is lost; connecting again")
+                tracing::warn!("the connection to the NATS server is lost; connecting again");
             }
             Event::ServerError(error) => {
                 let text = error.to_string();

@@ -1,0 +1,224 @@
+//! Dead letters: listed, shown, and sent back to the one handler that failed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::broker::lane_headers::{self, Failed, Mark};
+use crate::broker::{Broker, BrokerError, Message, StoredMessage, lanes};
+use crate::envelope::Headers;
+
+/// A message that a handler gave up, with all that is known about why.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Its place in the service's stream of dead letters: what the commands call it.
+    pub sequence: u64,
+    /// The handler.
+    pub handler: String,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+    /// The event's id, where the message has one.
+    pub event_id: Option<String>,
+    /// Why: `attempts`, `rejected`, `undecodable`, `unknown_name`, `newer_version` or `output`.
+    pub reason: String,
+    /// The last error, with its causes.
+    pub error: String,
+    mark: Mark,
+    message: StoredMessage,
+}
+
+/// Which dead letters are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Filter {
+    /// Of this handler.
+    pub handler: Option<String>,
+    /// From this topic, or topics (`*` and `>` as in subjects).
+    pub topic: Option<String>,
+    /// For this reason.
+    pub reason: Option<String>,
+}
+
+impl Filter {
+    fn subject(&self, service: &str) -> String {
+        let handler = self.handler.as_deref().unwrap_or("*");
+        format!("lane.dead.{service}.{handler}.>")
+    }
+
+    fn takes(&self, letter: &DeadLetter) -> bool {
+        let topic = |filter: &String| crate::broker::subject::matches(filter, letter.topic());
+        self.topic.as_ref().is_none_or(topic)
+            && self
+                .reason
+                .as_ref()
+                .is_none_or(|reason| *reason == letter.reason)
+    }
+}
+
+impl DeadLetter {
+    fn read(message: StoredMessage) -> Option<Self> {
+        let mark = Mark::read(&message.headers)?;
+        let Failed {
+            event_id,
+            reason,
+            error,
+            ..
+        } = Failed::read(&message.headers);
+        let handler = message.subject.split('.').nth(3)?.to_owned();
+        Some(Self {
+            sequence: message.sequence,
+            handler,
+            stored_at: message.stored_at,
+            event_id,
+            reason,
+            error,
+            mark,
+            message,
+        })
+    }
+
+    /// The topic that it was published to.
+    pub fn topic(&self) -> &str {
+        &self.mark.origin.subject
+    }
+
+    /// The runs that it had since it was last redriven.
+    pub fn attempts(&self) -> u32 {
+        self.mark.attempt
+    }
+
+    /// How often it was redriven.
+    pub fn redrives(&self) -> u32 {
+        self.mark.redrives
+    }
+
+    /// The stream that held the original, and its place there.
+    pub fn origin(&self) -> (&str, u64) {
+        (&self.mark.origin.stream, self.mark.origin.sequence)
+    }
+
+    /// When its first run failed.
+    pub fn first_failed(&self) -> Option<Timestamp> {
+        self.mark.first_failed
+    }
+
+    /// The original headers, with those of the lane.
+    pub fn headers(&self) -> &Headers {
+        &self.message.headers
+    }
+
+    /// The original body; `None` if it was too large for a dead letter and is at its origin only.
+    pub fn payload(&self) -> Option<&[u8]> {
+        (!lane_headers::is_reference(&self.message.headers)).then_some(&self.message.payload)
+    }
+
+    /// Everything, as JSON; the body as text where it is UTF-8.
+    pub fn to_json(&self) -> Value {
+        let (stream, sequence) = self.origin();
+        let payload = self.payload().map(String::from_utf8_lossy);
+        json!({
+            "sequence": self.sequence,
+            "handler": self.handler,
+            "event_id": self.event_id,
+            "topic": self.topic(),
+            "reason": self.reason,
+            "error": self.error,
+            "attempts": self.attempts(),
+            "redrives": self.redrives(),
+            "stored_at": self.stored_at.to_string(),
+            "first_failed": self.first_failed().map(|time| time.to_string()),
+            "origin": { "stream": stream, "sequence": sequence },
+            "headers": self.headers().iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "payload": payload,
+        })
+    }
+}
+
+/// The dead letters of one service.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    broker: Arc<dyn Broker>,
+    service: String,
+    stream: String,
+}
+
+impl DeadLetters {
+    /// Those of this service at this broker.
+    pub fn new(broker: Arc<dyn Broker>, service: impl Into<String>) -> Self {
+        let service = service.into();
+        Self {
+            broker,
+            stream: lanes::dead_stream(&service),
+            service,
+        }
+    }
+
+    /// The first ones that fit, oldest first.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, BrokerError> {
+        let subject = filter.subject(&self.service);
+        let mut letters = Vec::new();
+        let mut next = 1;
+        if self.broker.stream(&self.stream).await?.is_none() {
+            return Ok(letters);
+        }
+        while letters.len() < limit {
+            let Some(message) = self.broker.read(&self.stream, &subject, next).await? else {
+                break;
+            };
+            next = message.sequence + 1;
+            letters.extend(DeadLetter::read(message).filter(|letter| filter.takes(letter)));
+        }
+        Ok(letters)
+    }
+
+    /// The one at this place.
+    pub async fn get(&self, sequence: u64) -> Result<Option<DeadLetter>, BrokerError> {
+        if self.broker.stream(&self.stream).await?.is_none() {
+            return Ok(None);
+        }
+        let subject = Filter::default().subject(&self.service);
+        let found = self.broker.read(&self.stream, &subject, sequence).await?;
+        Ok(found
+            .filter(|message| message.sequence == sequence)
+            .and_then(DeadLetter::read))
+    }
+
+    /// Sends a dead letter back to the handler that failed, and to no other; its attempts begin anew. It is
+    /// removed here once the lane has stored it.
+    ///
+    /// `fresh` says that what the handler returns is to be new as well: otherwise it has the ids that it had
+    /// before, and whoever has seen them drops them.
+    pub async fn redrive(&self, letter: &DeadLetter, fresh: bool) -> Result<(), BrokerError> {
+        if letter.payload().is_none() {
+            let (stream, sequence) = letter.origin();
+            return Err(BrokerError::permanent(format!(
+                "the body of dead letter {} is too large for a lane: it is message {sequence} of the stream `{stream}`",
+                letter.sequence
+            )));
+        }
+        let mark = Mark {
+            attempt: 1,
+            redrives: letter.mark.redrives + 1,
+            fresh: letter.mark.fresh + u32::from(fresh),
+            first_failed: None,
+            origin: letter.mark.origin.clone(),
+        };
+        let mut headers = letter.message.headers.clone();
+        Failed::clear(&mut headers);
+        mark.write(&mut headers);
+        let message = Message::new(
+            lanes::retry_subject(&self.service, &letter.handler),
+            letter.message.payload.clone(),
+        )
+        .id(mark.retry_id(&letter.handler))
+        .headers(headers);
+        self.broker.publish(message).await?.await?;
+        self.broker.remove(&self.stream, letter.sequence).await
+    }
+}
