@@ -134,6 +134,37 @@ impl TestNats {
     }
 }
 
+/// Asks a server's JetStream API, as any client could: `$JS.API.{call}`.
+pub async fn api(
+    client: &async_nats::Client,
+    call: &str,
+    body: serde_json::Value,
+) -> serde_json::Value {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let answer = client
+        .request(format!("$JS.API.{call}"), body.into())
+        .await
+        .expect("the server answers");
+    serde_json::from_slice(&answer.payload).expect("the server answers in JSON")
+}
+
+/// How many stored messages of a stream match a filter.
+pub async fn count(client: &async_nats::Client, stream: &str, filter: &str) -> u64 {
+    let body = serde_json::json!({ "subjects_filter": filter });
+    let info = api(client, &format!("STREAM.INFO.{stream}"), body).await;
+    let subjects = info["state"]["subjects"].as_object();
+    subjects.map_or(0, |subjects| {
+        subjects
+            .values()
+            .filter_map(serde_json::Value::as_u64)
+            .sum()
+    })
+}
+
 impl Drop for TestNats {
     fn drop(&mut self) {
         self.kill();

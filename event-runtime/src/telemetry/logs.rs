@@ -4,19 +4,21 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Writes logs to standard error, as `EVENT_LOG` says (`info` by default). Does nothing where the program has
-/// set up its own.
+/// What is logged where `EVENT_LOG` says nothing: the client library tells of every connection.
+const DEFAULT: &str = "info,async_nats=warn";
+
+/// Writes logs to standard error, as `EVENT_LOG` says. Does nothing where the program has set up its own.
 pub(crate) fn init() {
-    let wanted = std::env::var("EVENT_LOG").unwrap_or_default();
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into());
-    let filter = filter.parse_lossy(wanted);
+    let wanted = std::env::var("EVENT_LOG")
+        .ok()
+        .filter(|wanted| !wanted.is_empty());
+    let filter = EnvFilter::builder().parse_lossy(wanted.as_deref().unwrap_or(DEFAULT));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     let _ = if std::io::stderr().is_terminal() {
         logs.with_target(false).try_init()
     } else {
-        logs.json().flatten_event(true).with_target(true).try_init()
+        logs.json().flatten_event(true).try_init()
     };
 }

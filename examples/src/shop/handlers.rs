@@ -80,14 +80,17 @@ pub enum ChargeError {
 /// A payment gateway with its bad moments: it is down for the first attempt of orders that end in `7`, for the
 /// first three of those that end in `77`, and asks once to come back for those that end in `777`.
 #[derive(Debug, Clone, Copy)]
-pub struct Gateway;
+pub struct Gateway {
+    /// When it wants to be asked again, where it asks for that.
+    pub busy_for: Duration,
+}
 
 impl Gateway {
     fn ask(self, order_id: &str, attempt: u32) -> Result<(), ChargeError> {
         let down_until = match order_id {
             _ if order_id.ends_with("777") && attempt == 1 => {
                 return Err(ChargeError::Busy {
-                    wait: Duration::from_secs(6),
+                    wait: self.busy_for,
                 });
             }
             _ if order_id.ends_with("777") => 0,

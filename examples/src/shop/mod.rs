@@ -42,5 +42,7 @@ pub fn app() -> App {
         .service("shop")
         .default_broker("memory://")
         .retry(retry)
-        .with_state(Gateway)
+        .with_state(Gateway {
+            busy_for: Duration::from_secs(6),
+        })
 }
