@@ -73,7 +73,7 @@ mod tests {
                     .min(policy.cap)
             })
             .sum();
-        assert_eq!(longest.as_secs() / 60, 124);
+        assert_eq!(longest.as_secs().div_ceil(60), 124);
         let all: Duration = (1..policy.max)
             .map(|attempt| delay(policy, attempt, &attempt.to_string()))
             .sum();

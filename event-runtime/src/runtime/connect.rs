@@ -17,6 +17,7 @@ pub(super) enum Address {
     Given(Arc<dyn Broker>),
     Memory,
     /// Whole addresses; may hold a password.
+    #[cfg(feature = "nats")]
     Nats(crate::broker::Secret),
 }
 
@@ -50,9 +51,9 @@ impl Address {
     fn parse(address: &str) -> Result<Self, Fault> {
         match address.split_once("://").map(|(scheme, _)| scheme) {
             Some("memory") => Ok(Self::Memory),
-            Some("nats" | "tls") if cfg!(feature = "nats") => {
-                Ok(Self::Nats(crate::broker::Secret::new(address)))
-            }
+            #[cfg(feature = "nats")]
+            Some("nats" | "tls") => Ok(Self::Nats(crate::broker::Secret::new(address))),
+            #[cfg(not(feature = "nats"))]
             Some("nats" | "tls") => Err(Fault::new(
                 "the broker is a NATS server, and event-runtime was built without its feature `nats`: add it",
             )),
@@ -71,6 +72,7 @@ impl Address {
         match self {
             Self::Given(broker) => broker.capabilities().outlives_process,
             Self::Memory => false,
+            #[cfg(feature = "nats")]
             Self::Nats(_) => true,
         }
     }
@@ -109,8 +111,6 @@ impl Address {
                 };
                 Ok(Arc::new(Nats::connect(options).await?))
             }
-            #[cfg(not(feature = "nats"))]
-            Self::Nats(_) => Err(Error::Start(vec![Fault::new(NONE)])),
         }
     }
 }

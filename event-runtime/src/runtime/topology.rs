@@ -97,6 +97,7 @@ pub(crate) enum Item {
     Durable {
         wanted: DurableSpec,
         /// Its stream, if that is known.
+        #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "for people"))]
         stream: Option<String>,
         found: Result<Option<DurableInfo>, BrokerError>,
         differences: Vec<Difference>,
