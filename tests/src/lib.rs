@@ -1,3 +1,6 @@
 //! What the behaviour tests share.
 
+pub mod faulty;
 pub mod nats;
+pub mod proxy;
+pub mod service;
