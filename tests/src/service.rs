@@ -110,22 +110,6 @@ pub async fn second(task: Task, metadata: Metadata, State(script): State<Script>
     .await
 }
 
-/// A handler whose delays are too long to wait in place.
-#[handler(
-    retry(max = 3, base = "12s", cap = "12s"),
-    timeout = "500ms",
-    start = "all"
-)]
-pub async fn patient(task: Task, metadata: Metadata, State(script): State<Script>) -> Answer {
-    let handler = "patient";
-    (script.0)(Call {
-        handler,
-        task,
-        metadata,
-    })
-    .await
-}
-
 /// All that was observed, a line each: `first t1 received`.
 #[derive(Debug, Clone, Default)]
 pub struct Seen(Arc<Mutex<Vec<String>>>);

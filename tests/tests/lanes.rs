@@ -364,12 +364,12 @@ fn once(runs: &Arc<AtomicU32>, answer: impl Fn(Call) -> Answer + Send + Sync + '
     })
 }
 
-fn done(call: Call) -> Answer {
-    Ok(Some(Done {
+fn done(call: Call) -> Done {
+    Done {
         id: call.task.id,
         kind: "a".into(),
         note: String::new(),
-    }))
+    }
 }
 
 /// Refuses the first messages whose subject begins with this.
@@ -391,7 +391,9 @@ async fn an_answer_that_is_not_stored_yet_is_stored_later_without_another_run() 
     let (memory, faulty) = refusing("done.", 5);
     let (seen, runs) = (Seen::default(), Arc::default());
     let app = event_runtime::App::new().service("test").broker(faulty);
-    let app = app.only((first,)).with_state(once(&runs, done));
+    let app = app
+        .only((first,))
+        .with_state(once(&runs, |call| Ok(Some(done(call)))));
     let running = app.observe(seen.clone()).start().await.unwrap();
     give(&running, &[task("t1")]).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1, "the handler ran once");

@@ -117,8 +117,8 @@ impl Pipeline {
             let seed = job.mark.retry_id(self.plan.name());
             match retry::decide(self.plan.retry, failure.kind, job.mark.attempt, &seed) {
                 Next::Dead(reason) => return self.bury(job, reason, &failure.error).await,
-                Next::Again(delay) => {
-                    self.report_retry(job, &failure.error, delay);
+                Next::Again { delay, max } => {
+                    self.report_retry(job, &failure, delay, max);
                     job.failed_once_more();
                     match self.wait(job, &failure.error, delay, &mut permit).await? {
                         Wait::Over => {}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::failure::chain;
+use super::failure::{Failure, Kind, chain};
 use super::job::Job;
 use super::pipeline::Pipeline;
 use crate::broker::BrokerError;
@@ -30,18 +30,22 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn report_retry(&self, job: &Job, error: &str, delay: Duration) {
+    pub(super) fn report_retry(&self, job: &Job, failure: &Failure, delay: Duration, max: u32) {
         self.observe(job, What::Retrying { delay });
+        let reason = match failure.kind {
+            Kind::Newer => Reason::NewerVersion.as_str(),
+            Kind::Retry { .. } | Kind::Final(_) => "retry",
+        };
         tracing::warn!(
             event_id = &*job.event_id,
             event_type = &*job.event_type,
             topic = job.topic(),
             handler = self.plan.name(),
             attempt = job.mark.attempt,
-            error,
-            "attempt {} of {} failed, the next one is in {delay:.1?}",
+            reason,
+            error = failure.error,
+            "attempt {} of {max} failed, the next one is in {delay:.1?}",
             job.mark.attempt,
-            self.plan.retry.max,
         );
     }
 

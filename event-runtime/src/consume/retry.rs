@@ -21,8 +21,8 @@ const NEWER: RetryPolicy = RetryPolicy {
 /// What follows a failed run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Another run after this time.
-    Again(Duration),
+    /// Another run after this time, of so many in all.
+    Again { delay: Duration, max: u32 },
     /// No other run.
     Dead(Reason),
 }
@@ -37,7 +37,10 @@ pub(super) fn decide(policy: RetryPolicy, kind: Kind, attempt: u32, seed: &str) 
     if attempt >= policy.max {
         return Next::Dead(reason);
     }
-    Next::Again(after.unwrap_or_else(|| delay(policy, attempt, seed)))
+    Next::Again {
+        delay: after.unwrap_or_else(|| delay(policy, attempt, seed)),
+        max: policy.max,
+    }
 }
 
 /// The delay after run number `attempt`: doubling up to the cap, with equal jitter (half of it is random), so
@@ -106,7 +109,10 @@ mod tests {
         };
         assert_eq!(
             decide(policy, kind, 1, ""),
-            Next::Again(Duration::from_secs(6))
+            Next::Again {
+                delay: Duration::from_secs(6),
+                max: 2
+            }
         );
         assert_eq!(decide(policy, kind, 2, ""), Next::Dead(Reason::Attempts));
     }

@@ -146,6 +146,10 @@ impl Worker {
                                 pipeline.heartbeats.watch(&delivery.settle);
                                 queue.push_back(delivery);
                             }
+                            // What this thread has woken so far runs before any handler does: were it the
+                            // broker's connection, a handler that blocks would stop its own heartbeats, as
+                            // tokio lets no other thread take the task that was woken last.
+                            tokio::task::yield_now().await;
                             continue 'pull;
                         }
                         Err(error) if error.is_transient() => {

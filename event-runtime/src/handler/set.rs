@@ -2,24 +2,24 @@
 
 use std::any::{TypeId, type_name};
 
-/// One handler function or a tuple of them: `.only((charge, reserve))`.
+/// A tuple of handler functions: `.only((charge, reserve))`, `.only((charge,))`, or `.only(())` for none.
 pub trait HandlerSet {
     /// The functions: their types, and how to call them in messages.
     #[doc(hidden)]
     fn functions(&self) -> Vec<(TypeId, &'static str)>;
 }
 
-/// One function, in a list of one: `.only((charge,))`.
 macro_rules! sets {
-    ($($name:ident)+) => {
-        impl<$($name: 'static),+> HandlerSet for ($($name,)+) {
+    ($($name:ident)*) => {
+        impl<$($name: 'static),*> HandlerSet for ($($name,)*) {
             fn functions(&self) -> Vec<(TypeId, &'static str)> {
-                vec![$((TypeId::of::<$name>(), type_name::<$name>())),+]
+                vec![$((TypeId::of::<$name>(), type_name::<$name>())),*]
             }
         }
     };
 }
 
+sets!();
 sets!(A);
 sets!(A B);
 sets!(A B C);

@@ -21,7 +21,7 @@ pub enum Error {
         /// Why.
         source: BrokerError,
     },
-    /// Not everything was finished and acknowledged when the grace was over; the broker delivers it again.
+    /// Not everything was finished and acknowledged when the grace was over; the broker delivers again what is not acknowledged.
     Unclean {
         /// What was left.
         what: String,
@@ -54,7 +54,7 @@ impl fmt::Display for Error {
             }
             Self::Unclean { what } => write!(
                 f,
-                "stopped before all was done: {what}; the broker delivers it again"
+                "stopped before all was done: {what}; the broker delivers again what is not acknowledged"
             ),
             Self::Command(text) => f.write_str(text),
         }

@@ -174,6 +174,9 @@ impl Prepared {
             stop: stopper.listen(),
         };
         let handlers: Vec<HandlerPlan> = catalog.handlers().to_vec();
+        if !handlers.is_empty() {
+            warn_of_one_thread();
+        }
         let mut tasks = JoinSet::new();
         let mut beats = JoinSet::new();
         for plan in handlers.iter().filter(|plan| plan.runs_here) {
@@ -229,6 +232,15 @@ impl Prepared {
             grace,
             ready: ready.to_vec(),
         })
+    }
+}
+
+fn warn_of_one_thread() {
+    let runtime = tokio::runtime::Handle::current().runtime_flavor();
+    if runtime == tokio::runtime::RuntimeFlavor::CurrentThread {
+        tracing::warn!(
+            "the runtime has one thread: an event whose handler blocks it can't be kept alive, and is delivered again; use `#[tokio::main]` as it is"
+        );
     }
 }
 
