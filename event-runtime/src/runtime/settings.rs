@@ -85,13 +85,14 @@ impl Settings {
             }
             parsed
         };
-        let provision = match get("EVENT_PROVISION").map(str::parse).transpose() {
-            Ok(provision) => provision.unwrap_or_default(),
-            Err(rule) => {
-                faults.push(Fault::new(format!("EVENT_PROVISION {rule}")));
+        let provision = get("EVENT_PROVISION").map_or(Provision::default(), |value| {
+            value.parse().unwrap_or_else(|rule| {
+                faults.push(Fault::new(format!(
+                    "EVENT_PROVISION=`{value}` means nothing: it {rule}"
+                )));
                 Provision::default()
-            }
-        };
+            })
+        });
         let handlers = get("EVENT_HANDLERS").map(|names| {
             names
                 .split(',')

@@ -69,7 +69,7 @@ async fn open(
 ) -> Result<Link, BrokerError> {
     let events = Events::default();
     let heard = events.clone();
-    let connect = login(options)?
+    let connect = login(options, servers)?
         .name(format!("{} ({purpose})", options.name))
         .ping_interval(Duration::from_secs(5))
         .connection_timeout(CONNECT)
@@ -89,7 +89,7 @@ async fn open(
     Ok(Link { client, events })
 }
 
-fn login(options: &NatsOptions) -> Result<ConnectOptions, BrokerError> {
+fn login(options: &NatsOptions, servers: &[ServerAddr]) -> Result<ConnectOptions, BrokerError> {
     let mut connect = ConnectOptions::new();
     if let Some(file) = &options.credentials {
         let text = std::fs::read_to_string(file).map_err(|error| {
@@ -108,7 +108,11 @@ fn login(options: &NatsOptions) -> Result<ConnectOptions, BrokerError> {
         (Some(user), Some(password)) => {
             connect = connect.user_and_password(user.clone(), password.reveal().to_owned());
         }
-        (None, None) => {}
+        (None, None) => {
+            if let Some(server) = servers.iter().find(|server| server.has_user_pass()) {
+                connect = login_of(server, connect);
+            }
+        }
         _ => {
             return Err(BrokerError::misconfigured(
                 "EVENT_NATS_USER and EVENT_NATS_PASSWORD go together: set both, or none",
@@ -149,6 +153,22 @@ fn login(options: &NatsOptions) -> Result<ConnectOptions, BrokerError> {
         }
     }
     Ok(connect)
+}
+
+/// What stands before the host: `user:password@`, or `token@`. The client library leaves it to us.
+fn login_of(server: &ServerAddr, connect: ConnectOptions) -> ConnectOptions {
+    let decoded = |part: Option<&str>| {
+        part.filter(|part| !part.is_empty()).map(|part| {
+            percent_encoding::percent_decode_str(part)
+                .decode_utf8_lossy()
+                .into_owned()
+        })
+    };
+    match (decoded(server.username()), decoded(server.password())) {
+        (Some(user), Some(password)) => connect.user_and_password(user, password),
+        (Some(token), None) => connect.token(token),
+        (None, _) => connect,
+    }
 }
 
 fn refused(kind: ConnectErrorKind, address: &str) -> BrokerError {
