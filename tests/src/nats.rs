@@ -81,6 +81,31 @@ impl TestNats {
         }
     }
 
+    /// Stops the server's clock: it answers nobody, and its connections stay open.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a frozen server go on.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("the server runs").id();
+        let mut kill = Command::new("kill");
+        kill.arg(signal).arg(pid.to_string());
+        assert!(kill.status().expect("`kill` runs").success());
+    }
+
     /// Starts the server (again) on the same port and data; kills it before if it runs.
     ///
     /// # Panics

@@ -51,15 +51,26 @@ impl Proxy {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// From now on what clients send goes nowhere, though their connections stay open.
-    pub fn lose_what_clients_send(&self) {
-        self.shared.deaf.store(true, Ordering::SeqCst);
+    /// What makes it deaf, from anywhere.
+    pub fn switch(&self) -> Switch {
+        Switch(Arc::clone(&self.shared))
     }
 
     /// Closes all connections; new ones work again.
     pub fn cut(&self) {
         self.shared.deaf.store(false, Ordering::SeqCst);
         self.shared.cut.notify_waiters();
+    }
+}
+
+/// Makes a proxy deaf.
+#[derive(Debug)]
+pub struct Switch(Arc<Shared>);
+
+impl Switch {
+    /// From now on what clients send goes nowhere, though their connections stay open.
+    pub fn lose_what_clients_send(&self) {
+        self.0.deaf.store(true, Ordering::SeqCst);
     }
 }
 
