@@ -109,7 +109,7 @@ impl Options {
     ) -> Self {
         let mut kept: Vec<Entry> = Vec::new();
         for entry in entries {
-            let key = entry.key.to_string();
+            let key = entry.key.unraw().to_string();
             if !legal.contains(&key.as_str()) {
                 let legal: Vec<String> = legal.iter().map(|key| format!("`{key}`")).collect();
                 errors.push(
@@ -119,7 +119,7 @@ impl Options {
                         legal.join(", ")
                     ),
                 );
-            } else if kept.iter().any(|other| other.key == entry.key) {
+            } else if kept.iter().any(|other| other.key.unraw() == key) {
                 errors.push(&entry.key, format!("`{key}` is given twice; leave one out"));
             } else {
                 kept.push(entry);
@@ -129,7 +129,7 @@ impl Options {
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Entry> {
-        let at = self.0.iter().position(|entry| entry.key == key)?;
+        let at = self.0.iter().position(|entry| entry.key.unraw() == key)?;
         Some(self.0.remove(at))
     }
 

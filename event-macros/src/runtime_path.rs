@@ -1,6 +1,6 @@
 //! How generated code names the runtime.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Path;
 
@@ -28,6 +28,15 @@ impl RuntimePath {
             );
         }
         Self(quote!(#path::__private))
+    }
+
+    /// The same, under a place of the user's: an error is shown there only if all tokens of it are.
+    pub(crate) fn at(&self, span: Span) -> TokenStream {
+        let respan = |mut token: TokenTree| {
+            token.set_span(span.resolved_at(token.span()));
+            token
+        };
+        self.0.clone().into_iter().map(respan).collect()
     }
 }
 

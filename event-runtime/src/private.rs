@@ -1,29 +1,37 @@
 //! What generated code may name. Not public API: it changes without notice.
 
+use std::fmt::Display;
+
 pub use core;
 pub use inventory;
 pub use std;
 
 pub use crate::event::{
     Event, EventDescriptor, EventRegistration, NoPrevious, PreviousVersion, TopicError,
-    TopicTemplate, UpcastError,
+    TopicTemplate, UpcastError, data_schema, read_data, write_data,
 };
+pub use schemars::{Schema, SchemaGenerator};
+pub use serde::{Deserializer, Serializer};
 
 #[cfg(feature = "runtime")]
 pub use self::runtime::*;
 
 /// Fails to compile where two versions of one event are told apart by more than their form.
-pub const fn assert_chain<E: Event, P: Event>() {
+#[track_caller]
+pub const fn check_chain<E: Event>() {
+    let Some((name, version, topic)) = <E::Previous as PreviousVersion>::FORM else {
+        return;
+    };
     assert!(
-        same(E::NAME, P::NAME),
+        same(E::NAME, name),
         "`upcast_from` names a type of another event: all versions of one event have the same `name`"
     );
     assert!(
-        P::VERSION < E::VERSION,
+        version < E::VERSION,
         "`upcast_from` names a type whose version is not before this one"
     );
     assert!(
-        E::TOPIC.same_pattern(P::TOPIC),
+        E::TOPIC.same_pattern(topic),
         "all versions of one event have the same topic pattern: another topic is another event, with its own `name`"
     );
 }
@@ -58,20 +66,43 @@ pub trait UpcastFrom<P>: Sized {
 impl<P, E> UpcastFrom<P> for E
 where
     E: TryFrom<P>,
-    E::Error: std::fmt::Display,
+    E::Error: Display,
 {
     fn upcast_from(previous: P) -> Result<Self, String> {
         E::try_from(previous).map_err(|error| error.to_string())
     }
 }
 
-/// Upcasts, with the error that the chain expects.
-pub fn upcast<E, P>(previous: P) -> Result<E, UpcastError>
-where
-    E: Event + UpcastFrom<P>,
-    P: Event,
-{
-    E::upcast_from(previous).map_err(|error| UpcastError::new::<E>(P::VERSION, error))
+/// Upcasts, with the error that the chain expects. `P` is `E::Previous`.
+pub fn upcast<E: Event + UpcastFrom<P>, P>(previous: P) -> Result<E, UpcastError> {
+    let from = <E::Previous as PreviousVersion>::FORM.map_or(0, |(_, version, _)| version);
+    E::upcast_from(previous).map_err(|error| UpcastError::new::<E>(from, error))
+}
+
+/// What can stand in a topic or be a key.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` can't be part of a topic or a key",
+    label = "has no text",
+    note = "a topic's placeholder and a key are text: name a field that implements `Display`, such as a `String`, a number or a `Uuid`"
+)]
+pub trait Text: Display {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display> Text for T {}
+
+/// A placeholder's value.
+pub fn as_text<T: Text>(field: &T) -> &dyn Display {
+    field
+}
+
+/// A key.
+pub fn key_text<T: Text>(field: &T) -> Option<String> {
+    Some(field.to_string())
+}
+
+/// A key that may be absent.
+pub fn optional_key_text<T: Text>(field: &Option<T>) -> Option<String> {
+    field.as_ref().map(ToString::to_string)
 }
 
 #[cfg(feature = "runtime")]

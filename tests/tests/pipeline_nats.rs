@@ -1,4 +1,4 @@
-//! The same on a real server.
+//! One event through everything, on a real server: retried by the lane, and its answer handled too.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,6 +51,7 @@ async fn an_event_is_retried_by_the_lane_and_its_answer_is_handled() {
         .service("test")
         .environment([("EVENT_BROKER", nats.url())])
         .with_state(seen.clone())
+        .only((work, note))
         .start()
         .await
         .unwrap();

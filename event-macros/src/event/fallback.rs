@@ -41,6 +41,23 @@ pub(crate) fn event(model: &EventModel<'_>, errors: TokenStream) -> TokenStream 
                     #runtime::core::unreachable!()
                 }
 
+                fn write_data<__S: #runtime::Serializer>(
+                    &self,
+                    _: __S,
+                ) -> #runtime::core::result::Result<__S::Ok, __S::Error> {
+                    #runtime::core::unreachable!()
+                }
+
+                fn read_data<'__de, __D: #runtime::Deserializer<'__de>>(
+                    _: __D,
+                ) -> #runtime::core::result::Result<Self, __D::Error> {
+                    #runtime::core::unreachable!()
+                }
+
+                fn data_schema(_: &mut #runtime::SchemaGenerator) -> #runtime::Schema {
+                    #runtime::core::unreachable!()
+                }
+
                 fn descriptor() -> &'static #runtime::EventDescriptor {
                     #runtime::core::unreachable!()
                 }

@@ -1,5 +1,6 @@
 //! What the user wrote, in our words.
 
+use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Field, Fields, Generics, Ident, LitInt, LitStr, Path};
 
 use crate::errors::Errors;
@@ -62,10 +63,17 @@ impl<'a> EventModel<'a> {
 
     /// The field of this name.
     pub(crate) fn field(&self, name: &str) -> Option<&'a Field> {
-        self.fields
-            .iter()
-            .copied()
-            .find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
+        self.fields.iter().copied().find(|field| {
+            field
+                .ident
+                .as_ref()
+                .is_some_and(|ident| ident.unraw() == name)
+        })
+    }
+
+    /// The field that is the key.
+    pub(crate) fn key_field(&self) -> Option<&'a Field> {
+        self.field(&self.key.as_ref()?.get_ident()?.unraw().to_string())
     }
 
     /// The placeholders of the topic that are written as such. What is written wrongly is left to the one

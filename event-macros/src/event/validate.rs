@@ -1,6 +1,7 @@
 //! The rules for an event, one function each.
 
 use syn::LitStr;
+use syn::ext::IdentExt;
 
 use super::model::EventModel;
 use crate::errors::Errors;
@@ -67,8 +68,7 @@ fn check_placeholders(model: &EventModel<'_>, errors: &mut Errors) {
 
 fn check_key(model: &EventModel<'_>, errors: &mut Errors) {
     let Some(key) = &model.key else { return };
-    let name = key.get_ident().map(ToString::to_string).unwrap_or_default();
-    if model.field(&name).is_none() {
+    if model.key_field().is_none() {
         errors.push(
             key,
             format!("`key` names no field of this event; {}", known(model)),
@@ -80,7 +80,7 @@ fn known(model: &EventModel<'_>) -> String {
     let fields: Vec<String> = model
         .fields
         .iter()
-        .filter_map(|field| Some(format!("`{}`", field.ident.as_ref()?)))
+        .filter_map(|field| Some(format!("`{}`", field.ident.as_ref()?.unraw())))
         .collect();
     if fields.is_empty() {
         "it has none".into()

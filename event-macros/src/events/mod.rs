@@ -1,7 +1,8 @@
 //! `#[derive(Events)]`: an enum of answers. Small enough for one file.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields, Ident, Type};
 
 use crate::errors::Errors;
@@ -67,9 +68,16 @@ fn variants<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Vec<(&'a Ident, 
 
 fn expand(ident: &Ident, variants: &[(&Ident, &Type)], runtime: &RuntimePath) -> TokenStream {
     let names = variants.iter().map(|(name, _)| name);
-    let types = variants.iter().map(|(_, ty)| ty);
+    let into_events = variants.iter().map(|(_, ty)| {
+        let runtime = runtime.at(ty.span());
+        quote_spanned!(ty.span()=> <#ty as #runtime::IntoEvents>::into_events)
+    });
+    let describe = variants.iter().map(|(_, ty)| {
+        let runtime = runtime.at(ty.span());
+        quote_spanned!(ty.span()=> <#ty as #runtime::IntoEvents>::describe)
+    });
     let arms = quote! {
-        #(Self::#names(__events) => #runtime::IntoEvents::into_events(__events, __outgoing),)*
+        #(Self::#names(__events) => #into_events(__events, __outgoing),)*
     };
     quote! {
         const _: () = {
@@ -84,7 +92,7 @@ fn expand(ident: &Ident, variants: &[(&Ident, &Type)], runtime: &RuntimePath) ->
                 }
 
                 fn describe(__events: &mut #runtime::std::vec::Vec<&'static #runtime::EventDescriptor>) {
-                    #(<#types as #runtime::IntoEvents>::describe(__events);)*
+                    #(#describe(__events);)*
                 }
             }
         };

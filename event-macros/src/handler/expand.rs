@@ -20,14 +20,17 @@ pub(crate) fn handler(model: &HandlerModel<'_>) -> TokenStream {
         .map_or_else(|| function_name(model), syn::LitStr::value);
     let needs = model.parameters().skip(1).map(|parameter| {
         let ty = &parameter.ty;
+        let runtime = runtime.at(ty.span());
         quote_spanned!(ty.span()=> <#ty as #runtime::Extract>::needs(__needs);)
     });
     let returns = model.returns();
     let options = options(model);
     let invoke = invoke(model);
-    let describe = quote_spanned!(returns.span()=> #runtime::describe::<#returns>);
-    let decode = quote_spanned!(event.span()=> #runtime::decode::<#event>);
-    let descriptor = quote_spanned!(event.span()=> <#event as #runtime::Event>::descriptor);
+    let at_returns = runtime.at(returns.span());
+    let describe = quote_spanned!(returns.span()=> #at_returns::describe::<#returns>);
+    let at_event = runtime.at(event.span());
+    let decode = quote_spanned!(event.span()=> #at_event::decode::<#event>);
+    let descriptor = quote_spanned!(event.span()=> <#event as #at_event::Event>::descriptor);
     quote! {
         const _: () = {
             #invoke
@@ -75,19 +78,23 @@ fn invoke(model: &HandlerModel<'_>) -> TokenStream {
             } else {
                 quote!(#argument)
             });
+            let runtime = runtime.at(event.span());
             quote_spanned!(event.span()=> #runtime::event::<#event>(__event))
         } else {
             let ty = &parameter.ty;
             arguments.push(quote!(#argument));
+            let runtime = runtime.at(ty.span());
             quote_spanned!(ty.span()=> #runtime::extract::<#ty>(&__context).await)
         };
         extracts.push(quote!(let #argument = match #value { #ok, #err };));
     }
     let returns = model.returns();
-    let split = quote_spanned!(returns.span()=> #runtime::split::<#returns>(__returned));
-    let convert = quote_spanned!(returns.span()=> (&&&#runtime::Probe(&__error)).convert());
+    let at_returns = runtime.at(returns.span());
+    let split = quote_spanned!(returns.span()=> #at_returns::split::<#returns>(__returned));
+    let convert = quote_spanned!(returns.span()=> (&&&#at_returns::Probe(&__error)).convert());
     // A future that can't move between threads is reported under the function's name.
-    let boxed = quote_spanned!(ident.span()=> #runtime::boxed);
+    let at_name = runtime.at(ident.span());
+    let boxed = quote_spanned!(ident.span()=> #at_name::boxed);
     quote! {
         fn __invoke(
             __event: #runtime::BoxedEvent,

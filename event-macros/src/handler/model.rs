@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{
     Attribute, FnArg, Ident, LitInt, LitStr, PatType, ReturnType, Signature, Type, Visibility,
@@ -129,7 +130,10 @@ fn filter(options: &mut Options, errors: &mut Errors) -> Vec<(String, LitStr)> {
     let entries: Vec<Entry> = options
         .list("filter", "region = \"eu\"", errors)
         .unwrap_or_default();
-    let names: Vec<String> = entries.iter().map(|entry| entry.key.to_string()).collect();
+    let names: Vec<String> = entries
+        .iter()
+        .map(|entry| entry.key.unraw().to_string())
+        .collect();
     let legal: Vec<&str> = names.iter().map(String::as_str).collect();
     // Which placeholders there are is known to the event, and checked when the program starts.
     let mut options = Options::check("filter", &legal, entries, errors);

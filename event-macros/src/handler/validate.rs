@@ -1,6 +1,6 @@
 //! The rules for a handler, one function each.
 
-use syn::{FnArg, Type};
+use syn::{FnArg, GenericArgument, Lifetime, PathArguments, Type};
 
 use super::model::{HandlerModel, event_type};
 use crate::errors::Errors;
@@ -70,6 +70,12 @@ fn check_parameters(model: &HandlerModel<'_>, errors: &mut Errors) {
         );
     }
     let (event, _) = event_type(first);
+    if let Some(lifetime) = lifetime_of(event) {
+        errors.push(
+            lifetime,
+            "an event owns its data, so its type has no lifetime: take `E` or `&E`",
+        );
+    }
     for ty in std::iter::once(event).chain(parameters.map(|parameter| &*parameter.ty)) {
         if let Type::ImplTrait(unnamed) = ty {
             errors.push(
@@ -78,6 +84,20 @@ fn check_parameters(model: &HandlerModel<'_>, errors: &mut Errors) {
             );
         }
     }
+}
+
+/// A lifetime among a type's arguments: `View<'_>`.
+fn lifetime_of(ty: &Type) -> Option<&Lifetime> {
+    let Type::Path(path) = ty else { return None };
+    path.path.segments.iter().find_map(|segment| {
+        let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+            return None;
+        };
+        arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::Lifetime(lifetime) => Some(lifetime),
+            _ => None,
+        })
+    })
 }
 
 fn check_name(model: &HandlerModel<'_>, errors: &mut Errors) {

@@ -12,6 +12,8 @@ pub(crate) fn classify(model: &ErrorModel<'_>) -> TokenStream {
         cases,
         runtime,
     } = model;
+    let private = runtime.at(ident.span());
+    let classifier = quote_spanned!(ident.span()=> #private::Classifier::of::<#ident>());
     let arms = cases.iter().map(|case| arm(case, runtime));
     quote! {
         const _: () = {
@@ -26,7 +28,7 @@ pub(crate) fn classify(model: &ErrorModel<'_>) -> TokenStream {
                 }
             }
 
-            #runtime::inventory::submit! { #runtime::Classifier::of::<#ident>() }
+            #runtime::inventory::submit! { #classifier }
         };
     }
 }
@@ -44,12 +46,14 @@ fn arm(case: &Case<'_>, runtime: &crate::runtime_path::RuntimePath) -> TokenStre
         Class::Reject => quote!(#path { .. } => #some(#runtime::Class::Reject),),
         Class::RetryAfter(member, field) => {
             let ty = &field.ty;
-            let after = quote_spanned!(ty.span()=> #runtime::after::<#ty>(__after));
+            let private = runtime.at(ty.span());
+            let after = quote_spanned!(ty.span()=> #private::after::<#ty>(__after));
             quote!(#path { #member: ref __after, .. } => #some(#runtime::Class::Retry { after: #after }),)
         }
         Class::Forward(member, field) => {
             let ty = &field.ty;
-            let class = quote_spanned!(ty.span()=> (&&#runtime::Forward(__inner)).class_of());
+            let private = runtime.at(ty.span());
+            let class = quote_spanned!(ty.span()=> (&&#private::Forward(__inner)).class_of());
             quote!(#path { #member: ref __inner, .. } => #class,)
         }
     }

@@ -77,7 +77,8 @@ impl<'de, E: Event> ReadData<'de> for Typed<E> {
 
     fn read<A: MapAccess<'de>>(event_type: &str, map: &mut A) -> Result<Self::Data, A::Error> {
         if event_type == E::WIRE_TYPE {
-            map.next_value().map(Data::Typed)
+            map.next_value()
+                .map(|event::Read(event)| Data::Typed(event))
         } else {
             Raw::read(event_type, map).map(Data::Raw)
         }

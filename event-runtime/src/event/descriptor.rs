@@ -55,7 +55,7 @@ impl EventDescriptor {
             file,
             line,
             previous: <E::Previous as PreviousVersion>::descriptor,
-            schema: |generator| generator.root_schema_for::<E>(),
+            schema: E::data_schema,
         }
     }
 

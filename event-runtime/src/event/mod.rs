@@ -9,9 +9,19 @@ mod version;
 
 pub use self::descriptor::{EventDescriptor, EventRegistration};
 pub use self::parts::{EventDeserialize, EventSchema, EventSerialize};
+#[cfg_attr(
+    not(feature = "runtime"),
+    allow(unused_imports, reason = "only publishing writes events")
+)]
+pub(crate) use self::parts::{Read, Written};
+#[doc(hidden)]
+pub use self::parts::{data_schema, read_data, write_data};
 pub use self::topic::{TopicError, TopicTemplate};
 pub(crate) use self::version::read;
 pub use self::version::{NoPrevious, PreviousVersion, UpcastError, VersionError, parse_wire_type};
+
+use schemars::{Schema, SchemaGenerator};
+use serde::{Deserializer, Serializer};
 
 /// A typed, versioned event.
 ///
@@ -39,9 +49,7 @@ pub use self::version::{NoPrevious, PreviousVersion, UpcastError, VersionError, 
     label = "not an event",
     note = "write `#[derive(Event, Serialize, Deserialize, JsonSchema)]` and `#[event(name = \"…\", version = 1, topic = \"…\")]` above `{Self}`"
 )]
-pub trait Event:
-    EventSerialize + EventDeserialize + EventSchema + Send + Sync + Sized + 'static
-{
+pub trait Event: Send + Sync + Sized + 'static {
     /// The name, the same for all versions: `order.placed`.
     const NAME: &'static str;
     /// The version, from 1. A new one means that old readers can't read the new form.
@@ -61,6 +69,18 @@ pub trait Event:
 
     /// Makes this version out of the one before.
     fn upcast(previous: Self::Previous) -> Result<Self, UpcastError>;
+
+    /// Writes the data, by the type's `Serialize`.
+    #[doc(hidden)]
+    fn write_data<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+
+    /// Reads the data, by the type's `Deserialize`.
+    #[doc(hidden)]
+    fn read_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+
+    /// The schema of the data, by the type's `JsonSchema`.
+    #[doc(hidden)]
+    fn data_schema(generator: &mut SchemaGenerator) -> Schema;
 
     /// The type as data.
     fn descriptor() -> &'static EventDescriptor;

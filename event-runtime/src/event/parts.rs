@@ -1,10 +1,13 @@
 //! What a type needs besides its `#[event(…)]` attribute, each with one sentence for its absence.
 //!
-//! Supertraits of our own, because a missing `Serialize` would otherwise be reported in serde's words, twice.
+//! Not supertraits of [`Event`]: a missing `Serialize` would then be reported at the impl's header as well, in
+//! serde's words. The derive calls each of these functions once instead.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Event;
 
 /// An event can be written: `#[derive(Serialize)]`.
 #[diagnostic::on_unimplemented(
@@ -38,3 +41,41 @@ pub trait EventSchema: JsonSchema {}
 
 #[diagnostic::do_not_recommend]
 impl<T: JsonSchema> EventSchema for T {}
+
+/// For generated code: writes an event's data.
+pub fn write_data<E: EventSerialize, S: Serializer>(
+    event: &E,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    event.serialize(serializer)
+}
+
+/// For generated code: reads an event's data.
+pub fn read_data<'de, E: EventDeserialize, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<E, D::Error> {
+    E::deserialize(deserializer)
+}
+
+/// For generated code: the schema of an event's data.
+pub fn data_schema<E: EventSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.root_schema_for::<E>()
+}
+
+/// An event's data, as serde writes it.
+pub(crate) struct Written<'a, E>(pub(crate) &'a E);
+
+impl<E: Event> Serialize for Written<'_, E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.write_data(serializer)
+    }
+}
+
+/// An event's data, as serde reads it.
+pub(crate) struct Read<E>(pub(crate) E);
+
+impl<'de, E: Event> Deserialize<'de> for Read<E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        E::read_data(deserializer).map(Self)
+    }
+}

@@ -16,7 +16,22 @@ impl TopicTemplate {
     /// # Panics
     ///
     /// When the template breaks the grammar; the message says which rule.
+    #[track_caller]
     pub const fn new(template: &'static str) -> Self {
+        Self::check(template);
+        Self(template)
+    }
+
+    /// For generated code: takes a template that is checked elsewhere.
+    #[doc(hidden)]
+    pub const fn unchecked(template: &'static str) -> Self {
+        Self(template)
+    }
+
+    /// For generated code: panics when the template breaks the grammar.
+    #[doc(hidden)]
+    #[track_caller]
+    pub const fn check(template: &'static str) {
         let bytes = template.as_bytes();
         assert!(!bytes.is_empty(), "a topic must not be empty");
         let mut start = 0;
@@ -28,7 +43,7 @@ impl TopicTemplate {
             }
             check_token(bytes, start, end, first);
             if end == bytes.len() {
-                return Self(template);
+                return;
             }
             start = end + 1;
             first = false;
@@ -157,6 +172,7 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
+#[track_caller]
 const fn check_token(bytes: &[u8], start: usize, end: usize, first: bool) {
     assert!(
         start < end,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Display;
 
-use super::Event;
+use super::{Event, Read, TopicTemplate};
 
 /// The end of a chain of versions. No value of it exists.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,16 @@ impl NoPrevious {
 }
 
 /// The version before, if there is one: any [`Event`], or [`NoPrevious`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event, so it can't be the version before one",
+    label = "not an event",
+    note = "`upcast_from` names the struct of the version before, with its own `#[derive(Event)]`"
+)]
 pub trait PreviousVersion: Sized + sealed::Sealed {
+    /// Name, version and topic, if there is one.
+    #[doc(hidden)]
+    const FORM: Option<(&'static str, u32, TopicTemplate)>;
+
     /// Reads `data`, which was written as `version`.
     #[doc(hidden)]
     fn read(version: u32, data: &str, newest: u32) -> Result<Self, VersionError>;
@@ -36,9 +45,13 @@ mod sealed {
 
 #[diagnostic::do_not_recommend]
 impl<E: Event> PreviousVersion for E {
+    const FORM: Option<(&'static str, u32, TopicTemplate)> = Some((E::NAME, E::VERSION, E::TOPIC));
+
     fn read(version: u32, data: &str, newest: u32) -> Result<Self, VersionError> {
         if version == E::VERSION {
-            return serde_json::from_str(data).map_err(VersionError::Data);
+            return serde_json::from_str(data)
+                .map(|Read(event)| event)
+                .map_err(VersionError::Data);
         }
         if version > E::VERSION {
             // Between two links of the chain, or after its end: nobody here knows its form.
@@ -64,6 +77,8 @@ impl<E: Event> PreviousVersion for E {
 }
 
 impl PreviousVersion for NoPrevious {
+    const FORM: Option<(&'static str, u32, TopicTemplate)> = None;
+
     fn read(version: u32, _: &str, newest: u32) -> Result<Self, VersionError> {
         Err(VersionError::Unknown {
             found: version,

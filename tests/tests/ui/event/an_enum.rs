@@ -1,0 +1,12 @@
+use event_runtime::Event;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(name = "order.placed", version = 1, topic = "orders.placed")]
+enum OrderPlaced {
+    Now,
+    Later,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use event_runtime::Event;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(version = 1, topic = "orders.placed")]
+struct OrderPlaced {
+    order_id: String,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use event_runtime::Events;
+
+#[derive(Events)]
+struct Answer {
+    text: String,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use event_runtime::Events;
+
+#[derive(Events)]
+enum Answer {}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use event_runtime::{Event, handler};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(name = "order.placed", version = 1, topic = "orders.{region}.placed")]
+struct OrderPlaced {
+    region: String,
+}
+
+#[handler]
+async fn ship(_order: OrderPlaced) {
+    let local = std::rc::Rc::new(1);
+    std::future::ready(()).await;
+    drop(local);
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use event_runtime::HandlerError;
+
+#[derive(Debug, HandlerError)]
+#[retry]
+struct Down;
+
+fn main() {}
