@@ -3,20 +3,19 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Attributes;
+use crate::event::{self, Event};
 
-/// Writes an event as structured JSON. Fails only where the data's own `Serialize` does.
-pub fn encode<T: Serialize>(
-    attributes: &Attributes,
-    data: &T,
-) -> Result<Vec<u8>, serde_json::Error> {
+/// Writes an event as structured JSON. Fails only where the event's own `Serialize` does.
+pub fn encode<E: Event>(attributes: &Attributes, event: &E) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = Vec::with_capacity(512);
+    let data = event::Written(event);
     serde_json::to_writer(&mut bytes, &Structured { attributes, data })?;
     Ok(bytes)
 }
 
 struct Structured<'a, T> {
     attributes: &'a Attributes,
-    data: &'a T,
+    data: T,
 }
 
 impl<T: Serialize> Serialize for Structured<'_, T> {

@@ -9,10 +9,6 @@ mod version;
 
 pub use self::descriptor::{EventDescriptor, EventRegistration};
 pub use self::parts::{EventDeserialize, EventSchema, EventSerialize};
-#[cfg_attr(
-    not(feature = "runtime"),
-    allow(unused_imports, reason = "only publishing writes events")
-)]
 pub(crate) use self::parts::{Read, Written};
 #[doc(hidden)]
 pub use self::parts::{data_schema, read_data, write_data};

@@ -12,7 +12,7 @@ use super::streams::Streams;
 use super::{Cause, Provision, PublishError, identity};
 use crate::broker::{Broker, BrokerError, Message, Receipt, Stored, lanes};
 use crate::envelope::{self, Attributes, Headers};
-use crate::event::{self, Event};
+use crate::event::Event;
 
 /// How long a broker that does not answer is asked again, with the same message id.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -232,12 +232,11 @@ impl Publisher {
             trace_parent: cause.and_then(|cause| cause.trace_parent.clone()),
             extensions: std::collections::BTreeMap::new(),
         };
-        let payload = envelope::encode(&attributes, &event::Written(event)).map_err(|source| {
-            PublishError::Encode {
+        let payload =
+            envelope::encode(&attributes, event).map_err(|source| PublishError::Encode {
                 event: wire_type,
                 source,
-            }
-        })?;
+            })?;
         let mut headers = Headers::new();
         headers.append("Content-Type", envelope::CONTENT_TYPE);
         let message = Message::new(topic, payload).id(message_id).headers(headers);
