@@ -82,7 +82,11 @@ pub struct Needs(Vec<(TypeId, &'static str)>);
 impl Needs {
     /// A value of this type has to be among the app's state.
     pub fn state<T: 'static>(&mut self) {
-        self.0.push((TypeId::of::<T>(), type_name::<T>()));
+        let need = (TypeId::of::<T>(), type_name::<T>());
+        // Several arguments may need the same; one that is missing is one fault.
+        if !self.0.contains(&need) {
+            self.0.push(need);
+        }
     }
 
     pub(super) fn states(&self) -> &[(TypeId, &'static str)] {

@@ -11,6 +11,7 @@ mod link;
 mod options;
 mod publish;
 mod settle;
+mod stored;
 mod subscription;
 mod topology;
 mod window;
@@ -130,7 +131,7 @@ impl Broker for Nats {
         stream: &'a str,
         filter: &'a str,
     ) -> BoxFuture<'a, Result<u64, BrokerError>> {
-        topology::count(&self.publish, stream, filter).boxed()
+        stored::count(&self.publish, stream, filter).boxed()
     }
 
     fn subscribe<'a>(
@@ -152,7 +153,7 @@ impl Broker for Nats {
         filter: &'a str,
         sequence: u64,
     ) -> BoxFuture<'a, Result<Option<StoredMessage>, BrokerError>> {
-        topology::read(&self.publish, stream, filter, sequence).boxed()
+        stored::read(&self.publish, stream, filter, sequence).boxed()
     }
 
     fn remove<'a>(
@@ -160,7 +161,7 @@ impl Broker for Nats {
         stream: &'a str,
         sequence: u64,
     ) -> BoxFuture<'a, Result<(), BrokerError>> {
-        topology::remove(&self.publish, stream, sequence).boxed()
+        stored::remove(&self.publish, stream, sequence).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {

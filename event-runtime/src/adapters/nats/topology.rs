@@ -1,19 +1,16 @@
 //! Streams and durables on the server: found, created, read. Nothing that exists is altered.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::WINDOW;
 use super::api::{Failure, call, optional};
 use super::link::Link;
-use super::{WINDOW, headers};
 use crate::broker::{
-    BrokerError, DurableInfo, DurableSpec, Position, Setting, Start, StoredMessage, StreamInfo,
-    StreamKind, StreamSpec,
+    BrokerError, DurableInfo, DurableSpec, Position, Setting, Start, StreamInfo, StreamKind,
+    StreamSpec,
 };
 
 /// Where an owner is written in the metadata of what it has created.
@@ -31,14 +28,11 @@ struct Names {
 struct WireStream {
     config: Value,
     state: WireState,
-    #[serde(default)]
-    total: u64,
 }
 
 #[derive(Deserialize)]
 struct WireState {
     messages: u64,
-    subjects: Option<HashMap<String, u64>>,
 }
 
 #[derive(Deserialize)]
@@ -115,11 +109,22 @@ fn setting(name: &str, value: &Value) -> String {
     match (name, value) {
         ("max_age", Value::Number(nanos)) => match nanos.as_u64() {
             Some(0) | None => "unlimited".into(),
-            Some(nanos) => format!("{:?}", Duration::from_nanos(nanos)),
+            Some(nanos) => age(Duration::from_nanos(nanos)),
         },
         (_, Value::Number(number)) if number.as_i64() == Some(-1) => "unlimited".into(),
         (_, Value::String(text)) => text.clone(),
         (_, value) => value.to_string(),
+    }
+}
+
+fn age(age: Duration) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+
+    match age.as_secs() {
+        seconds if seconds >= DAY && seconds.is_multiple_of(DAY) => {
+            format!("{} days", seconds / DAY)
+        }
+        _ => format!("{age:?}"),
     }
 }
 
@@ -316,75 +321,6 @@ pub(super) async fn create_durable(
             Some(found) if code == 10148 && found.filters == [spec.filter.clone()] => Ok(found),
             _ => Err(error),
         },
-        Err(failure) => Err(failure.into()),
-    }
-}
-
-pub(super) async fn count(link: &Link, stream: &str, filter: &str) -> Result<u64, BrokerError> {
-    let mut subjects = 0;
-    let mut messages = 0;
-    loop {
-        let body = json!({ "subjects_filter": filter, "offset": subjects });
-        let page: WireStream = call(link, &format!("STREAM.INFO.{stream}"), &body).await?;
-        let found = page.state.subjects.unwrap_or_default();
-        subjects += found.len() as u64;
-        messages += found.values().sum::<u64>();
-        if found.is_empty() || subjects >= page.total {
-            return Ok(messages);
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Got {
-    message: WireMessage,
-}
-
-#[derive(Deserialize)]
-struct WireMessage {
-    subject: String,
-    seq: u64,
-    hdrs: Option<String>,
-    data: Option<String>,
-    time: String,
-}
-
-pub(super) async fn read(
-    link: &Link,
-    stream: &str,
-    filter: &str,
-    sequence: u64,
-) -> Result<Option<StoredMessage>, BrokerError> {
-    let body = json!({ "seq": sequence, "next_by_subj": filter });
-    let found: Option<Got> =
-        optional(call(link, &format!("STREAM.MSG.GET.{stream}"), &body).await)?;
-    let Some(Got { message }) = found else {
-        return Ok(None);
-    };
-    let unreadable = || {
-        BrokerError::transient(format!(
-            "message {} of the stream `{stream}` can't be read",
-            message.seq
-        ))
-    };
-    let decode = |text: &Option<String>| match text {
-        Some(text) => STANDARD.decode(text).map_err(|_| unreadable()),
-        None => Ok(Vec::new()),
-    };
-    Ok(Some(StoredMessage {
-        sequence: message.seq,
-        stored_at: message.time.parse().map_err(|_| unreadable())?,
-        headers: headers::parse(&decode(&message.hdrs)?),
-        payload: decode(&message.data)?.into(),
-        subject: message.subject,
-    }))
-}
-
-pub(super) async fn remove(link: &Link, stream: &str, sequence: u64) -> Result<(), BrokerError> {
-    let body = json!({ "seq": sequence, "no_erase": true });
-    match call::<Value>(link, &format!("STREAM.MSG.DELETE.{stream}"), &body).await {
-        // 10057: already gone, in older servers' words.
-        Ok(_) | Err(Failure::NotFound | Failure::Refused(10057, _)) => Ok(()),
         Err(failure) => Err(failure.into()),
     }
 }
