@@ -374,3 +374,22 @@ fn an_unknown_command_shows_its_usage() {
     let error = service("memory://", &["dead-letters", "redrive"]).unwrap_err();
     assert!(error.contains("<SEQUENCES>..."), "{error}");
 }
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../../README.md");
+    let table = service("memory://", &["handlers"]).unwrap();
+    assert!(
+        readme.contains(&table),
+        "README.md does not hold the start table:\n{table}"
+    );
+    let shop = Command::new(env!("CARGO_BIN_EXE_shop"))
+        .env("EVENT_BROKER", "memory://")
+        .output()
+        .unwrap();
+    let summary = String::from_utf8(shop.stdout).unwrap();
+    assert!(
+        readme.contains(&summary),
+        "README.md does not hold the shop's summary:\n{summary}"
+    );
+}
