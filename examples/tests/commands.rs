@@ -3,6 +3,10 @@
     clippy::unwrap_used,
     reason = "a failure here is the test's own message"
 )]
+#![allow(
+    clippy::needless_raw_string_hashes,
+    reason = "expect-test writes its literals so"
+)]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
