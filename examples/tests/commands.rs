@@ -254,29 +254,31 @@ fn dead_letters_are_listed_shown_and_sent_back() {
     );
 }
 
+/// The files that `contracts export` writes, with their names.
+fn exported() -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("contracts");
+    let printed = service(
+        "memory://",
+        &["contracts", "export", "--out", &out.display().to_string()],
+    );
+    let mut files: Vec<(String, String)> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            (name, std::fs::read_to_string(entry.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    assert_eq!(printed.unwrap().lines().count(), files.len());
+    files
+}
+
 #[test]
 fn contracts_are_the_same_bytes_each_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let export = |name: &str| {
-        let out = folder.path().join(name);
-        let printed = service(
-            "memory://",
-            &["contracts", "export", "--out", &out.display().to_string()],
-        );
-        let mut files: Vec<(String, String)> = std::fs::read_dir(&out)
-            .unwrap()
-            .map(|entry| {
-                let entry = entry.unwrap();
-                let name = entry.file_name().into_string().unwrap();
-                (name, std::fs::read_to_string(entry.path()).unwrap())
-            })
-            .collect();
-        files.sort();
-        assert_eq!(printed.unwrap().lines().count(), files.len());
-        files
-    };
-    let files = export("one");
-    assert_eq!(files, export("two"));
+    let files = exported();
+    assert_eq!(files, exported());
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
@@ -290,6 +292,12 @@ fn contracts_are_the_same_bytes_each_time() {
             "stock.reserved.v1.schema.json",
         ]
     );
+}
+
+#[test]
+fn a_contract_is_a_schema_with_the_place_of_its_event() {
+    let files = exported();
+    assert_eq!(files[2].0, "order.placed.v2.schema.json");
     expect![[r##"
         {
           "$schema": "http://json-schema.org/draft-07/schema#",
@@ -362,6 +370,10 @@ fn contracts_are_the_same_bytes_each_time() {
         }
     "##]]
     .assert_eq(&files[2].1);
+}
+
+#[test]
+fn contracts_that_cannot_be_written_say_where() {
     let error = service(
         "memory://",
         &["contracts", "export", "--out", "/dev/null/x"],
