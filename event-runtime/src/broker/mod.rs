@@ -208,7 +208,8 @@ pub trait Subscription: fmt::Debug + Send {
     /// The next deliveries: at least one and at most `demand`, as soon as there is one.
     ///
     /// `demand` is all that the caller can take now, including what earlier calls asked for and has not
-    /// come yet; the adapter never has more than that on the way. Dropping the future loses nothing.
+    /// come yet; the adapter asks for no more than that. With a demand of 0 it asks for nothing, and gives out
+    /// what earlier calls asked for, however much that is. Dropping the future loses nothing.
     /// A transient error is a condition to report and to call again (the adapter rebuilds what it needs);
     /// any other ends the subscription.
     fn next(&mut self, demand: usize) -> BoxFuture<'_, Result<Vec<Delivery>, BrokerError>>;

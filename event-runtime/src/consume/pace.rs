@@ -46,7 +46,8 @@ impl Pace {
                 reason = "positive, and bounded next"
             )]
             let ahead = in_a_third as usize;
-            self.ahead = ahead.min(MOST);
+            // At least one: a worker whose handler's other one holds all permits has to stand in the queue.
+            self.ahead = ahead.clamp(1, MOST);
             self.window = Instant::now();
             self.finished = 0;
         }

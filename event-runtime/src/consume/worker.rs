@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
@@ -34,6 +33,12 @@ pub(crate) enum WorkerEnd {
     Stopped,
     /// Its durable is gone.
     Failed(BrokerError),
+}
+
+/// A delivery that has not begun, and the life of the durable that it came from.
+struct Fetched {
+    delivery: Delivery,
+    generation: Arc<str>,
 }
 
 /// Drives one durable of one handler.
@@ -99,38 +104,37 @@ impl Worker {
     /// Consumes one subscription to its end: `Ok` when the program stops, the error when it broke.
     async fn consume(&self, mut subscription: Box<dyn Subscription>) -> Result<(), BrokerError> {
         let pipeline = &*self.pipeline;
-        let generation = subscription.generation().to_owned();
         let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.concurrency);
-        let mut queue: VecDeque<Delivery> = VecDeque::new();
+        let mut queue: VecDeque<Fetched> = VecDeque::new();
         let mut running = FuturesUnordered::new();
+        let start = |fetched: Fetched, permit| {
+            let from_lane = self.source.from_lane;
+            pipeline.consume(fetched.delivery, fetched.generation, from_lane, permit)
+        };
         let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
         let mut pause = Duration::ZERO;
         let ended = 'pull: loop {
             let demand = self.demand(&mut pace, queue.len());
-            let mut next = std::pin::pin!(OptionFuture::from((demand > 0).then(|| {
-                let pull = subscription.next(demand);
-                async move {
-                    if !pause.is_zero() {
-                        tokio::time::sleep(pause).await;
-                    }
-                    pull.await
+            let generation: Arc<str> = subscription.generation().into();
+            // Also without a demand: what was asked for earlier may come, and has to be kept alive.
+            let pull = subscription.next(demand);
+            let mut next = std::pin::pin!(async move {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
                 }
-            })));
+                pull.await
+            });
             loop {
-                while let Some(delivery) = queue.pop_front() {
+                while let Some(fetched) = queue.pop_front() {
                     let Ok(permit) = Arc::clone(&pipeline.permits).try_acquire_owned() else {
-                        queue.push_front(delivery);
+                        queue.push_front(fetched);
                         break;
                     };
-                    running.push(pipeline.consume(
-                        delivery,
-                        &generation,
-                        self.source.from_lane,
-                        permit,
-                    ));
+                    running.push(start(fetched, permit));
                 }
                 // More is wanted by far than was asked for: ask anew. Dropping the old call loses nothing.
-                if self.demand(&mut pace, queue.len()) / 2 > demand {
+                let wanted = self.demand(&mut pace, queue.len());
+                if wanted / 2 > demand || (demand == 0 && wanted > 0) {
                     continue 'pull;
                 }
                 let permit_wanted = !queue.is_empty();
@@ -138,13 +142,20 @@ impl Worker {
                     biased;
                     () = &mut draining => break 'pull Ok(()),
                     Some(()) = running.next() => pace.finished(),
-                    _ = pipeline.permits.acquire(), if permit_wanted => {}
-                    Some(batch) = &mut next => match batch {
+                    // The permit is used, not looked at: the handler's other worker waits for one as well, and
+                    // giving it back would only hand it to and fro.
+                    Ok(permit) = Arc::clone(&pipeline.permits).acquire_owned(), if permit_wanted => {
+                        if let Some(fetched) = queue.pop_front() {
+                            running.push(start(fetched, permit));
+                        }
+                    }
+                    batch = &mut next => match batch {
                         Ok(batch) => {
                             pause = Duration::ZERO;
                             for delivery in batch {
                                 pipeline.heartbeats.watch(&delivery.settle);
-                                queue.push_back(delivery);
+                                let generation = Arc::clone(&generation);
+                                queue.push_back(Fetched { delivery, generation });
                             }
                             // What this thread has woken so far runs before any handler does: were it the
                             // broker's connection, a handler that blocks would stop its own heartbeats, as
@@ -164,8 +175,8 @@ impl Worker {
         };
         // What has not begun goes back; what has begun may finish within the grace.
         let hand_back = async {
-            for delivery in queue {
-                if let Err(error) = delivery.settle.hand_back(None).await {
+            for fetched in queue {
+                if let Err(error) = fetched.delivery.settle.hand_back(None).await {
                     self.report(&error);
                 }
             }

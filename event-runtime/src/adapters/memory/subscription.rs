@@ -101,6 +101,10 @@ impl Subscription for MemorySubscription {
 
     fn next(&mut self, demand: usize) -> BoxFuture<'_, Result<Vec<Delivery>, BrokerError>> {
         async move {
+            if demand == 0 {
+                // Nothing is ever on its way here.
+                std::future::pending::<()>().await;
+            }
             loop {
                 // Listening begins before looking, so that nothing can come in between.
                 let mut changed = std::pin::pin!(self.shared.changed.notified());

@@ -36,6 +36,8 @@ pub(super) struct NatsSubscription {
     outstanding: usize,
     /// When something was heard last, or asked for.
     heard: Instant,
+    /// Whether the connection was made again since the durable was looked at.
+    look_again: bool,
 }
 
 impl NatsSubscription {
@@ -61,12 +63,13 @@ impl NatsSubscription {
             connects,
             outstanding: 0,
             heard: Instant::now(),
+            look_again: false,
         })
     }
 
     /// Asks for more once half of it has come.
     async fn pull(&mut self, demand: usize) -> Result<(), BrokerError> {
-        if self.outstanding > demand / 2 {
+        if demand == 0 || self.outstanding > demand / 2 {
             return Ok(());
         }
         let batch = demand - self.outstanding;
@@ -181,12 +184,7 @@ impl NatsSubscription {
                 "the server does not answer, and the connection is being made again",
             ));
         }
-        let Consumer {
-            generation,
-            ack_wait,
-        } = consumer(&self.link, &self.stream, &self.durable).await?;
-        self.generation = generation;
-        self.ack_wait = ack_wait;
+        self.look().await?;
         // The old inbox still holds what came; only the pull is begun again.
         Err(BrokerError::transient(format!(
             "the server was silent about the durable `{}` on the stream `{}`; asking again",
@@ -194,15 +192,36 @@ impl NatsSubscription {
         )))
     }
 
+    /// Looks whether the durable is still the one that it was: another one may stand under its name by now.
+    async fn look(&mut self) -> Result<(), BrokerError> {
+        let Consumer {
+            generation,
+            ack_wait,
+        } = consumer(&self.link, &self.stream, &self.durable).await?;
+        self.look_again = false;
+        self.ack_wait = ack_wait;
+        if self.generation == generation {
+            return Ok(());
+        }
+        self.generation = generation;
+        Err(BrokerError::transient(format!(
+            "the durable `{}` on the stream `{}` was deleted and created again; going on with the new one",
+            self.durable, self.stream
+        )))
+    }
+
     async fn next_batch(&mut self, demand: usize) -> Result<Vec<Delivery>, BrokerError> {
+        // Without a demand, what is on its way all the same is taken: unread it could not be kept alive.
+        let most = if demand == 0 { usize::MAX } else { demand };
         let mut batch = Vec::new();
         loop {
             if self.connects.has_changed().unwrap_or(false) {
                 self.connects.mark_unchanged();
                 self.outstanding = 0;
+                self.look_again = true;
             }
             // What is here already comes first, without asking anybody.
-            while batch.len() < demand
+            while batch.len() < most
                 && let Some(message) = self.messages.next().now_or_never()
             {
                 let Some(message) = message else {
@@ -221,15 +240,22 @@ impl NatsSubscription {
             if !batch.is_empty() {
                 return Ok(batch);
             }
+            if self.look_again {
+                self.look().await?;
+            }
             self.pull(demand).await?;
             let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
+            let expected = self.outstanding > 0;
             tokio::select! {
                 message = self.messages.next() => {
                     let Some(message) = message else { return self.ended(batch) };
                     batch.extend(self.take(message)?);
                 }
-                _ = self.connects.changed() => self.outstanding = 0,
-                () = tokio::time::sleep_until(silence) => self.recover().await?,
+                _ = self.connects.changed() => {
+                    self.outstanding = 0;
+                    self.look_again = true;
+                }
+                () = tokio::time::sleep_until(silence), if expected => self.recover().await?,
             }
         }
     }
