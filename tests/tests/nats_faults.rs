@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use event_runtime::Running;
 use event_tests::nats::{TestNats, api, count};
 use event_tests::proxy::Proxy;
-use event_tests::service::{Call, Done, Script, Seen, World, first, settle, task};
+use event_tests::service::{Call, Done, Script, Seen, World, first, give, settle, task};
+use expect_test::expect;
 use serde_json::{Value, json};
 
 /// Answers each task after a moment.
@@ -233,4 +234,35 @@ async fn a_server_that_is_away_for_long_stops_no_program() {
     wait_for(&seen, "t1 handled", 1).await;
     settle(&running).await;
     running.stop().await.unwrap();
+}
+
+/// What the server has not confirmed is not called done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_the_server_does_not_confirm_is_not_clean() {
+    let mut world = World::Nats(TestNats::start());
+    let seen = Seen::default();
+    let running = start(&world, answering(Duration::ZERO), &seen).await;
+    give(&running, &[task("t1")]).await;
+    world.nats().freeze();
+    let stopped = tokio::time::timeout(Duration::from_secs(10), running.stop()).await;
+    expect!["stopped before all was done: the broker did not confirm the last acknowledgements within 2s; the broker delivers again what is not acknowledged"].assert_eq(&stopped.unwrap().unwrap_err().to_string());
+    world.nats().thaw();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishing_after_the_end_is_an_error_and_no_endless_wait() {
+    let world = World::Nats(TestNats::start());
+    let running = start(&world, answering(Duration::ZERO), &Seen::default()).await;
+    let publisher = running.publisher();
+    publisher.publish(&task("t1")).await.unwrap();
+    running.stop().await.unwrap();
+    let late = tokio::time::timeout(Duration::from_secs(5), async {
+        publisher.publish(&task("t2")).await
+    });
+    let error = late.await.expect("an answer at once").unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    expect![
+        "the connection is closed, since the service has stopped: publish before `Running::stop`"
+    ]
+    .assert_eq(&source);
 }

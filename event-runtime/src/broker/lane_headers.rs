@@ -8,6 +8,7 @@ use crate::envelope::Headers;
 const ATTEMPT: &str = "Event-Attempt";
 const REDRIVES: &str = "Event-Redrives";
 const FRESH: &str = "Event-Fresh";
+const NEWER: &str = "Event-Newer";
 const SUBJECT: &str = "Event-Origin-Subject";
 const STREAM: &str = "Event-Origin-Stream";
 const SEQUENCE: &str = "Event-Origin-Sequence";
@@ -19,9 +20,33 @@ const LAST_FAILED: &str = "Event-Last-Failed";
 const REASON: &str = "Event-Reason";
 const ERROR: &str = "Event-Error";
 const BODY: &str = "Event-Body";
+const HEADERS: &str = "Event-Headers";
+
+/// All names that are ours.
+const OURS: [&str; 16] = [
+    ATTEMPT,
+    REDRIVES,
+    FRESH,
+    NEWER,
+    SUBJECT,
+    STREAM,
+    SEQUENCE,
+    GENERATION,
+    STORED_AT,
+    EVENT_ID,
+    FIRST_FAILED,
+    LAST_FAILED,
+    REASON,
+    ERROR,
+    BODY,
+    HEADERS,
+];
 
 /// The longest error text in a header, in bytes.
 const MAX_ERROR: usize = 1024;
+
+/// Foreign headers up to this many bytes are below every broker's limit.
+const MAX_PLAIN: usize = 4 * 1024;
 
 /// The first delivery of an event to a handler, carried along through its lanes. It names a *delivery*, never
 /// an event: undecodable messages have no event id, and foreign sources may share ids.
@@ -50,11 +75,18 @@ pub struct Mark {
     pub redrives: u32,
     /// How often it was redriven as a new event.
     pub fresh: u32,
+    /// How many of its runs ended because it is of a newer version: they have a budget of their own.
+    pub newer: u32,
     /// When its first run failed.
     pub first_failed: Option<Timestamp>,
 }
 
 impl Mark {
+    /// The run of the handler that is next, from 1: without the runs that a newer version never let begin.
+    pub fn run(&self) -> u32 {
+        self.attempt.saturating_sub(self.newer).max(1)
+    }
+
     /// The mark of a delivery from a stream of events. Headers are not believed there: anyone may write them.
     pub fn first(delivery: &Delivery, generation: &str) -> Self {
         let origin = Origin {
@@ -69,6 +101,7 @@ impl Mark {
             attempt: 1,
             redrives: 0,
             fresh: 0,
+            newer: 0,
             first_failed: None,
         }
     }
@@ -87,6 +120,7 @@ impl Mark {
             attempt: headers.get(ATTEMPT)?.parse().ok()?,
             redrives: number(REDRIVES)?,
             fresh: number(FRESH)?,
+            newer: number(NEWER)?,
             first_failed: headers.get(FIRST_FAILED).and_then(|time| time.parse().ok()),
         })
     }
@@ -102,13 +136,16 @@ impl Mark {
         } = &self.origin;
         headers.set(ATTEMPT, self.attempt.to_string());
         headers.set(REDRIVES, self.redrives.to_string());
-        headers.set(SUBJECT, subject);
+        headers.set(SUBJECT, one_line(subject));
         headers.set(STREAM, stream);
         headers.set(SEQUENCE, sequence.to_string());
         headers.set(GENERATION, generation);
         headers.set(STORED_AT, stored_at.to_string());
         if self.fresh > 0 {
             headers.set(FRESH, self.fresh.to_string());
+        }
+        if self.newer > 0 {
+            headers.set(NEWER, self.newer.to_string());
         }
         if let Some(time) = self.first_failed {
             headers.set(FIRST_FAILED, time.to_string());
@@ -187,7 +224,15 @@ impl Failed {
 
     /// Takes everything of a failure away: for a redrive.
     pub fn clear(headers: &mut Headers) {
-        for name in [REASON, ERROR, LAST_FAILED, FIRST_FAILED, BODY] {
+        for name in [
+            REASON,
+            ERROR,
+            LAST_FAILED,
+            FIRST_FAILED,
+            BODY,
+            HEADERS,
+            NEWER,
+        ] {
             headers.remove(name);
         }
     }
@@ -205,6 +250,52 @@ pub fn write_reference(headers: &mut Headers, body: &[u8]) {
 /// Whether the body was left at the origin because it is too large for a lane.
 pub fn is_reference(headers: &Headers) -> bool {
     headers.get(BODY).is_some()
+}
+
+/// Takes away what only a lane may say: in a message from anywhere else it is a foreigner's word, or left over
+/// from a dead letter that somebody copied.
+pub fn strip(headers: &mut Headers) {
+    headers.retain(|name| !is_ours(name));
+}
+
+/// Whether a broker that refuses a message may do so because of these headers: they are many, or not plain text.
+pub fn may_be_refused(headers: &Headers) -> bool {
+    let plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+    };
+    let size: usize = headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    size > MAX_PLAIN
+        || !headers
+            .iter()
+            .all(|(name, value)| plain(name) && plain(value))
+}
+
+/// Takes away what is not ours, and says so: for a dead letter whose own headers the broker refuses.
+pub fn keep_ours(headers: &mut Headers) {
+    let count = headers.iter().filter(|(name, _)| !is_ours(name)).count();
+    headers.retain(is_ours);
+    headers.set(HEADERS, format!("left at the origin; count={count}"));
+}
+
+fn is_ours(name: &str) -> bool {
+    OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+}
+
+/// Text as one line: control characters are escaped, everything else stays.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// Text as a header can hold it: printable ASCII, everything else escaped, cut at 1 KiB.

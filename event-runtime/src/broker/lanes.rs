@@ -9,6 +9,8 @@
 
 use sha2::{Digest, Sha256};
 
+use super::subject;
+
 /// A dead letter's subject is at most this long, in bytes: far below a server's control line.
 pub const MAX_SUBJECT: usize = 1024;
 
@@ -48,11 +50,12 @@ pub fn delay_subject(target: &str, message_id: &str) -> Option<String> {
     Some(format!("lane.delay.{rest}.{}", short_hash(message_id)))
 }
 
-/// Where a handler's dead letter from `topic` goes. A topic too long for a subject becomes `long.{hash}`;
-/// the full one is in a header then.
+/// Where a handler's dead letter from `topic` goes. A topic that can't be part of a subject (too long, or with
+/// the wildcards and control characters that a foreign producer may have used) becomes `long.{hash}`; the full
+/// one is in a header.
 pub fn dead_subject(service: &str, handler: &str, topic: &str) -> String {
     let subject = format!("lane.dead.{service}.{handler}.{topic}");
-    if subject.len() <= MAX_SUBJECT {
+    if subject::is_valid(&subject) {
         return subject;
     }
     format!("lane.dead.{service}.{handler}.long.{}", short_hash(topic))

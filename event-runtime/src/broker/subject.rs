@@ -1,5 +1,17 @@
 //! Subjects and filters: tokens between dots, `*` for one token, `>` for all that follow.
 
+/// Whether a message may be published under this subject: words between dots, without wildcards, spaces and
+/// control characters, 1 KiB at most.
+pub fn is_valid(subject: &str) -> bool {
+    let good = |token: &str| {
+        !token.is_empty()
+            && !token
+                .bytes()
+                .any(|byte| matches!(byte, b'*' | b'>' | b' ') || byte.is_ascii_control())
+    };
+    subject.len() <= super::lanes::MAX_SUBJECT && subject.split('.').all(good)
+}
+
 /// Whether the filter delivers this subject.
 pub fn matches(filter: &str, subject: &str) -> bool {
     covers(filter, subject)

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::broker::lane_headers::{Failed, Mark};
+use super::failure::Kind;
+use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
 use crate::envelope::{Attributes, Headers};
 use crate::handler::Metadata;
@@ -34,11 +35,14 @@ impl Job {
             .flatten()
             .unwrap_or_else(|| Mark::first(&delivery, generation));
         let Delivery {
-            headers,
+            mut headers,
             payload,
             settle,
             ..
         } = delivery;
+        if !from_lane {
+            lane_headers::strip(&mut headers);
+        }
         let job = Self {
             headers,
             payload,
@@ -70,7 +74,7 @@ impl Job {
             time: attributes.time.unwrap_or(self.mark.origin.stored_at),
             topic: self.mark.origin.subject.clone(),
             key: attributes.partition_key.clone(),
-            attempt: self.mark.attempt,
+            attempt: self.mark.run(),
             correlation_id: attributes.correlation_id.clone(),
             causation_id: attributes.causation_id.clone(),
             trace_parent: attributes.trace_parent.clone(),
@@ -93,9 +97,10 @@ impl Job {
     }
 
     /// Notes that the run failed, and that another one is next.
-    pub(super) fn failed_once_more(&mut self) {
+    pub(super) fn failed_once_more(&mut self, kind: Kind) {
         self.mark.first_failed.get_or_insert_with(Timestamp::now);
         self.mark.attempt += 1;
+        self.mark.newer += u32::from(kind == Kind::Newer);
     }
 
     pub(super) fn topic(&self) -> &str {

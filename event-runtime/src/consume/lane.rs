@@ -34,7 +34,7 @@ impl Pipeline {
         delay: Duration,
         permit: &mut Option<OwnedSemaphorePermit>,
     ) -> Result<Wait, Cancelled> {
-        let due = Instant::now() + delay;
+        let due = Instant::now() + delay; // bounded by `retry::decide`
         let can_move = self.broker.capabilities().delays;
         let slot = self.waiting.try_acquire();
         if can_move && (delay > IN_PLACE || slot.is_err() || self.stop.is(Phase::Draining)) {
@@ -72,13 +72,20 @@ impl Pipeline {
         reason: Reason,
         error: &str,
     ) -> Result<(), Cancelled> {
-        let whole = self.dead_message(job, reason, error);
-        if self
-            .store(job, whole.clone(), "the dead letter")
-            .await?
-            .is_err()
-        {
-            self.bury_reference(job, whole).await?;
+        let forms = self.dead_forms(job, reason, error);
+        let mut pause = Duration::from_secs(1);
+        'stored: loop {
+            for form in &forms {
+                let answer = self.store(job, form.clone(), "the dead letter").await?;
+                if answer.is_ok() {
+                    break 'stored;
+                }
+            }
+            // Not for what it is, then: a permission, say, which somebody may give back.
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
+                () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
+            }
         }
         self.observe(
             job,
@@ -90,25 +97,21 @@ impl Pipeline {
         Ok(())
     }
 
-    /// A body too large for a message of ours stays where it is, and the dead letter says where.
-    async fn bury_reference(&self, job: &Job, whole: Message) -> Result<(), Cancelled> {
-        let mut reference = Message {
-            payload: bytes::Bytes::new(),
-            ..whole
-        };
-        lane_headers::write_reference(&mut reference.headers, &job.payload);
-        let mut pause = Duration::from_secs(1);
-        while self
-            .store(job, reference.clone(), "the dead letter")
-            .await?
-            .is_err()
-        {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
-                () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
-            }
+    /// The dead letter in the forms in which a broker may take it, the fullest first: a body too large for a
+    /// message of ours stays at its origin, and so do headers that can't be sent.
+    fn dead_forms(&self, job: &Job, reason: Reason, error: &str) -> Vec<Message> {
+        let mut whole = self.dead_message(job, reason, error);
+        if whole.payload.len() > self.broker.capabilities().max_payload {
+            whole.payload = bytes::Bytes::new();
+            lane_headers::write_reference(&mut whole.headers, &job.payload);
         }
-        Ok(())
+        let mut forms = vec![whole];
+        if lane_headers::may_be_refused(&job.headers) {
+            let mut without_foreign_headers = forms[0].clone();
+            lane_headers::keep_ours(&mut without_foreign_headers.headers);
+            forms.push(without_foreign_headers);
+        }
+        forms
     }
 
     /// Moves the event to the retry lane, if the broker takes it at once.

@@ -115,11 +115,11 @@ impl Pipeline {
                 Run::Failed(failure) => failure,
             };
             let seed = job.mark.retry_id(self.plan.name());
-            match retry::decide(self.plan.retry, failure.kind, job.mark.attempt, &seed) {
+            match retry::decide(self.plan.retry, failure.kind, &job.mark, &seed) {
                 Next::Dead(reason) => return self.bury(job, reason, &failure.error).await,
-                Next::Again { delay, max } => {
-                    self.report_retry(job, &failure, delay, max);
-                    job.failed_once_more();
+                Next::Again { delay, number, max } => {
+                    self.report_retry(job, &failure, delay, (number, max));
+                    job.failed_once_more(failure.kind);
                     match self.wait(job, &failure.error, delay, &mut permit).await? {
                         Wait::Over => {}
                         Wait::Moved => return Ok(()),

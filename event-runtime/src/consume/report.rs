@@ -30,7 +30,13 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn report_retry(&self, job: &Job, failure: &Failure, delay: Duration, max: u32) {
+    pub(super) fn report_retry(
+        &self,
+        job: &Job,
+        failure: &Failure,
+        delay: Duration,
+        (number, max): (u32, u32),
+    ) {
         self.observe(job, What::Retrying { delay });
         let reason = match failure.kind {
             Kind::Newer => Reason::NewerVersion.as_str(),
@@ -44,8 +50,7 @@ impl Pipeline {
             attempt = job.mark.attempt,
             reason,
             error = failure.error,
-            "attempt {} of {max} failed, the next one is in {delay:.1?}",
-            job.mark.attempt,
+            "attempt {number} of {max} failed, the next one is in {delay:.1?}",
         );
     }
 

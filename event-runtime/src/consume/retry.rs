@@ -5,6 +5,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::failure::Kind;
+use crate::broker::lane_headers::Mark;
 use crate::handler::{Reason, RetryPolicy};
 
 /// Delays up to this wait in place; longer ones move to the retry lane.
@@ -18,27 +19,40 @@ const NEWER: RetryPolicy = RetryPolicy {
     cap: Duration::from_mins(2),
 };
 
+/// No delay is longer, whatever an error asks for: it may have its wish from a stranger.
+const LONGEST: Duration = Duration::from_hours(30 * 24);
+
 /// What follows a failed run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Another run after this time, of so many in all.
-    Again { delay: Duration, max: u32 },
+    /// Another run after this time: the one that failed had this number, of so many in all.
+    Again {
+        delay: Duration,
+        number: u32,
+        max: u32,
+    },
     /// No other run.
     Dead(Reason),
 }
 
-/// Decides what follows run number `attempt`. `seed` names the run, and makes its jitter repeatable.
-pub(super) fn decide(policy: RetryPolicy, kind: Kind, attempt: u32, seed: &str) -> Next {
-    let (policy, after, reason) = match kind {
+/// Decides what follows the run that the mark names. `seed` names it too, and makes its jitter repeatable.
+///
+/// Runs that a newer version never let begin, and runs of the handler, are counted apart: neither uses up the
+/// other's budget.
+pub(super) fn decide(policy: RetryPolicy, kind: Kind, mark: &Mark, seed: &str) -> Next {
+    let (policy, after, number, reason) = match kind {
         Kind::Final(reason) => return Next::Dead(reason),
-        Kind::Retry { after } => (policy, after, Reason::Attempts),
-        Kind::Newer => (NEWER, None, Reason::NewerVersion),
+        Kind::Retry { after } => (policy, after, mark.run(), Reason::Attempts),
+        Kind::Newer => (NEWER, None, mark.newer + 1, Reason::NewerVersion),
     };
-    if attempt >= policy.max {
+    if number >= policy.max {
         return Next::Dead(reason);
     }
     Next::Again {
-        delay: after.unwrap_or_else(|| delay(policy, attempt, seed)),
+        delay: after
+            .unwrap_or_else(|| delay(policy, number, seed))
+            .min(LONGEST),
+        number,
         max: policy.max,
     }
 }
@@ -61,7 +75,8 @@ fn fraction(seed: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, NEWER, Next, decide, delay};
+    use super::{Kind, LONGEST, NEWER, Next, decide, delay};
+    use crate::broker::lane_headers::{Mark, Origin};
     use crate::handler::{Reason, RetryPolicy};
     use std::time::Duration;
 
@@ -92,8 +107,9 @@ mod tests {
             .map(|attempt| delay(NEWER, attempt, &attempt.to_string()))
             .sum();
         assert!((10..=20).contains(&(all.as_secs() / 60)), "{all:?}");
+        let last = mark(NEWER.max, NEWER.max - 1);
         assert_eq!(
-            decide(RetryPolicy::default(), Kind::Newer, NEWER.max, ""),
+            decide(RetryPolicy::default(), Kind::Newer, &last, ""),
             Next::Dead(Reason::NewerVersion)
         );
     }
@@ -107,13 +123,61 @@ mod tests {
         let kind = Kind::Retry {
             after: Some(Duration::from_secs(6)),
         };
+        let six_seconds = Next::Again {
+            delay: Duration::from_secs(6),
+            number: 1,
+            max: 2,
+        };
+        assert_eq!(decide(policy, kind, &mark(1, 0), ""), six_seconds);
         assert_eq!(
-            decide(policy, kind, 1, ""),
-            Next::Again {
-                delay: Duration::from_secs(6),
-                max: 2
-            }
+            decide(policy, kind, &mark(2, 0), ""),
+            Next::Dead(Reason::Attempts)
         );
-        assert_eq!(decide(policy, kind, 2, ""), Next::Dead(Reason::Attempts));
+    }
+
+    #[test]
+    fn newer_versions_and_failures_have_budgets_of_their_own() {
+        let policy = RetryPolicy {
+            max: 2,
+            ..RetryPolicy::default()
+        };
+        let failed = Kind::Retry { after: None };
+        let waited = mark(11, 10);
+        assert!(matches!(
+            decide(policy, failed, &waited, ""),
+            Next::Again { number: 1, .. }
+        ));
+        let failed_often = mark(NEWER.max + 3, 0);
+        assert!(matches!(
+            decide(policy, Kind::Newer, &failed_often, ""),
+            Next::Again { number: 1, .. }
+        ));
+    }
+
+    #[test]
+    fn no_error_may_ask_for_ever() {
+        let kind = Kind::Retry {
+            after: Some(Duration::MAX),
+        };
+        let next = decide(RetryPolicy::default(), kind, &mark(1, 0), "");
+        assert!(matches!(next, Next::Again { delay, .. } if delay == LONGEST));
+    }
+
+    /// The mark of run number `attempt`, of which `newer` were over before they began.
+    fn mark(attempt: u32, newer: u32) -> Mark {
+        Mark {
+            origin: Origin {
+                subject: "tasks.a".into(),
+                stream: "TASKS".into(),
+                sequence: 1,
+                generation: "g".into(),
+                stored_at: jiff::Timestamp::UNIX_EPOCH,
+            },
+            attempt,
+            redrives: 0,
+            fresh: 0,
+            newer,
+            first_failed: None,
+        }
     }
 }

@@ -206,6 +206,7 @@ impl DeadLetters {
             attempt: 1,
             redrives: letter.mark.redrives + 1,
             fresh: letter.mark.fresh + u32::from(fresh),
+            newer: 0,
             first_failed: None,
             origin: letter.mark.origin.clone(),
         };

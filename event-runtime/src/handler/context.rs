@@ -57,7 +57,8 @@ pub struct Metadata {
     pub topic: String,
     /// The key by which events belong together.
     pub key: Option<String>,
-    /// This run, from 1; runs before this process started count as far as they were written down.
+    /// This run of the handler, from 1; runs before this process started count as far as they were written down,
+    /// and deliveries to older programs, which could not read the event, don't.
     pub attempt: u32,
     /// The chain of events that this one belongs to: the id of the first.
     pub correlation_id: Option<String>,

@@ -13,6 +13,10 @@ use crate::broker::{Broker, BrokerError, lanes};
 use crate::consume::{Phase, Stopper};
 use crate::publish::Publisher;
 
+/// How long the end may take after the grace, twice: to hand back, and to confirm the last acknowledgements. With
+/// the default grace of 25 s, the program is gone before the 30 s are over after which Kubernetes kills it.
+const LAST: Duration = Duration::from_secs(2);
+
 /// A worker that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
@@ -47,7 +51,7 @@ impl Running {
     /// Waits until the handlers of this service (of all its processes) have nothing left to do: nothing
     /// pending, nothing unsettled, nothing in the retry lane. `false` if that takes longer than `limit`.
     pub async fn settled(&self, limit: Duration) -> Result<bool, Error> {
-        let deadline = Instant::now() + limit;
+        let deadline = after(limit);
         let mut quiet = 0;
         // One handler may have settled its event just before the next one's durable was looked at, so the
         // whole picture has to be quiet twice.
@@ -101,7 +105,7 @@ impl Running {
     pub async fn stop(mut self) -> Result<(), Error> {
         self.stopper.advance(Phase::Draining);
         let mut first = None;
-        let deadline = Instant::now() + self.grace;
+        let deadline = after(self.grace);
         let mut cut = false;
         loop {
             match tokio::time::timeout_at(deadline, self.tasks.join_next()).await {
@@ -117,24 +121,25 @@ impl Running {
             self.stopper.advance(Phase::Cancelled);
             // Handing back takes one call to the broker for each; a handler that blocks its thread can't be cut.
             let hand_back = async { while self.tasks.join_next().await.is_some() {} };
-            let finished = tokio::time::timeout(Duration::from_secs(5), hand_back)
-                .await
-                .is_ok();
-            let what = if finished {
-                format!(
-                    "handlers still ran after the grace of {:?}, and their events were handed back",
-                    self.grace
-                )
+            let finished = tokio::time::timeout(LAST, hand_back).await.is_ok();
+            let rest = if finished {
+                "their events were handed back".to_owned()
             } else {
                 format!(
-                    "handlers still ran after the grace of {:?}, and one blocks its thread",
-                    self.grace
+                    "not all of their events could be handed back within {LAST:?}: a handler blocks its thread, or the broker does not answer"
                 )
             };
+            let grace = self.grace;
+            let what = format!("handlers still ran after the grace of {grace:?}, and {rest}");
             first = first.or(Some(Error::Unclean { what }));
         }
         self.beats.abort_all();
-        let closed = self.broker.close().await;
+        let closed = tokio::time::timeout(LAST, self.broker.close()).await;
+        let closed = closed.unwrap_or_else(|_| {
+            Err(BrokerError::transient(format!(
+                "the broker did not confirm the last acknowledgements within {LAST:?}"
+            )))
+        });
         match (first, closed) {
             (Some(error), _) => Err(error),
             (None, Err(error)) => Err(Error::Unclean {
@@ -143,6 +148,11 @@ impl Running {
             (None, Ok(())) => Ok(()),
         }
     }
+}
+
+/// The time after `wait`, or far away where there is none.
+fn after(wait: Duration) -> Instant {
+    Instant::now() + wait.min(Duration::from_hours(365 * 24))
 }
 
 fn failure(ended: Result<Ended, tokio::task::JoinError>) -> Option<Error> {

@@ -149,13 +149,7 @@ impl Shared {
 /// The rules that a server has for messages.
 fn check(message: &Message) -> Result<(), BrokerError> {
     let subject = &message.subject;
-    let good = |token: &str| {
-        !token.is_empty()
-            && !token
-                .bytes()
-                .any(|byte| matches!(byte, b'*' | b'>' | b' ') || byte.is_ascii_control())
-    };
-    if subject.len() > lanes::MAX_SUBJECT || !subject.split('.').all(good) {
+    if !subject::is_valid(subject) {
         return Err(BrokerError::permanent(format!(
             "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
             subject.escape_debug(),

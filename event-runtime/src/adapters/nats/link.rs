@@ -30,10 +30,12 @@ impl Link {
             .saturating_sub(HEADER_ROOM)
     }
 
-    /// Waits until everything written before is on the wire and answered.
+    /// Waits until the server has read everything that was written before. The client's own flush only
+    /// empties its buffer; an answer on the same connection is behind all that was sent on it.
     pub(super) async fn flush(&self) -> Result<(), BrokerError> {
-        timed("flushing the connection", async {
-            self.client.flush().await.map_err(|error| error.to_string())
+        timed("sending the last acknowledgements", async {
+            let asked = self.client.request("$JS.API.INFO", bytes::Bytes::new());
+            asked.await.map(drop).map_err(|error| error.to_string())
         })
         .await
     }

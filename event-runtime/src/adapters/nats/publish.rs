@@ -4,9 +4,9 @@ use async_nats::Message as NatsMessage;
 use serde::Deserialize;
 
 use super::link::{Link, timed};
-use super::window::Window;
+use super::window::{Registered, Window};
 use super::{HEADER_ROOM, headers};
-use crate::broker::{BrokerError, Message, Receipt, Stored, lanes};
+use crate::broker::{BrokerError, Message, Receipt, Stored, lanes, subject};
 
 pub(super) async fn publish(
     link: &Link,
@@ -41,7 +41,11 @@ pub(super) async fn publish(
         map.insert("Nats-Msg-Id", id);
     }
     let room = window.room().await?;
-    let (number, reply, answer) = window.register(&to, room);
+    let Registered {
+        number,
+        reply,
+        answer,
+    } = window.register(&to, room)?;
     let sent = timed("publishing", async {
         link.client
             .publish_with_reply_and_headers(to, reply, map, payload)
@@ -65,13 +69,7 @@ pub(super) async fn publish(
 /// What the server would answer by cutting the connection, or not at all.
 fn check(link: &Link, message: &Message) -> Result<(), BrokerError> {
     let subject = &message.subject;
-    let good = |token: &str| {
-        !token.is_empty()
-            && !token
-                .bytes()
-                .any(|byte| matches!(byte, b'*' | b'>' | b' ') || byte.is_ascii_control())
-    };
-    if subject.len() > lanes::MAX_SUBJECT || !subject.split('.').all(good) {
+    if !subject::is_valid(subject) {
         return Err(BrokerError::permanent(format!(
             "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
             subject.escape_debug(),
@@ -167,8 +165,8 @@ fn refused(error: &ApiError, subject: &str) -> BrokerError {
     let text =
         format!("the server did not store a message for `{subject}`: {description} ({err_code})");
     match err_code {
-        // A full stream has room again once someone makes it.
-        10077 => BrokerError::transient(text),
+        // A full stream or account has room again once someone makes it.
+        10077 | 10002 => BrokerError::transient(text),
         _ if *code == 400 => BrokerError::permanent(text),
         _ => BrokerError::transient(text),
     }

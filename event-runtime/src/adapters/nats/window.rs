@@ -24,8 +24,19 @@ pub(super) struct Window {
     inbox: String,
     room: Arc<Semaphore>,
     next: Arc<AtomicU64>,
-    open: Arc<Mutex<BTreeMap<u64, Open>>>,
+    open: Arc<Mutex<Opened>>,
     reader: Arc<tokio::task::JoinHandle<()>>,
+}
+
+/// What is on its way; `None` once the window is closed, and nobody would hear an answer any more.
+type Opened = Option<BTreeMap<u64, Open>>;
+
+/// A message that has its place in the window.
+pub(super) struct Registered {
+    pub(super) number: u64,
+    /// Where the server answers.
+    pub(super) reply: String,
+    pub(super) answer: oneshot::Receiver<Result<Stored, BrokerError>>,
 }
 
 /// A message that is on its way.
@@ -47,7 +58,7 @@ impl Window {
                 .map_err(|error| error.to_string())
         })
         .await?;
-        let open: Arc<Mutex<BTreeMap<u64, Open>>> = Arc::default();
+        let open: Arc<Mutex<Opened>> = Arc::new(Mutex::new(Some(BTreeMap::new())));
         let waiting = Arc::clone(&open);
         let skip = inbox.len() + 1;
         let reader = tokio::spawn(async move {
@@ -55,9 +66,9 @@ impl Window {
             loop {
                 tokio::select! {
                     message = answers.next() => {
-                        let Some(message) = message else { return };
+                        let Some(message) = message else { return close(&waiting) };
                         let number = message.subject.get(skip..).and_then(|number| number.parse().ok());
-                        let found = number.and_then(|number: u64| lock(&waiting).remove(&number));
+                        let found = number.and_then(|number: u64| lock(&waiting).as_mut()?.remove(&number));
                         if let Some(found) = found {
                             let answer = read_ack(Ack::of(&message), &found.subject);
                             let _ = found.answer.send(answer);
@@ -92,36 +103,61 @@ impl Window {
         &self,
         subject: &str,
         room: OwnedSemaphorePermit,
-    ) -> (u64, String, oneshot::Receiver<Result<Stored, BrokerError>>) {
+    ) -> Result<Registered, BrokerError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (answer, receiver) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let entry = Open {
             since: Instant::now(),
             subject: subject.to_owned(),
             answer,
             _room: room,
         };
-        lock(&self.open).insert(number, entry);
-        (number, format!("{}.{number}", self.inbox), receiver)
+        match lock(&self.open).as_mut() {
+            Some(open) => open.insert(number, entry),
+            None => return Err(closed()),
+        };
+        let reply = format!("{}.{number}", self.inbox);
+        Ok(Registered {
+            number,
+            reply,
+            answer: answered,
+        })
     }
 
     /// The message was never sent.
     pub(super) fn forget(&self, number: u64) {
-        lock(&self.open).remove(&number);
+        if let Some(open) = lock(&self.open).as_mut() {
+            open.remove(&number);
+        }
     }
 
+    /// Nothing is published any more, and what has no answer yet is told that none will come.
     pub(super) fn close(&self) {
         self.reader.abort();
+        close(&self.open);
     }
 }
 
-fn lock(open: &Mutex<BTreeMap<u64, Open>>) -> std::sync::MutexGuard<'_, BTreeMap<u64, Open>> {
+fn lock(open: &Mutex<Opened>) -> std::sync::MutexGuard<'_, Opened> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn close(open: &Mutex<Opened>) {
+    for (_, open) in lock(open).take().unwrap_or_default() {
+        let _ = open.answer.send(Err(closed()));
+    }
+}
+
+fn closed() -> BrokerError {
+    BrokerError::permanent(
+        "the connection is closed, since the service has stopped: publish before `Running::stop`",
+    )
+}
+
 /// Answers for the server where it has not, so that no receipt waits for ever.
-fn expire(open: &Mutex<BTreeMap<u64, Open>>, link: &Link) {
+fn expire(open: &Mutex<Opened>, link: &Link) {
     let mut open = lock(open);
+    let Some(open) = open.as_mut() else { return };
     while let Some(entry) = open.first_entry() {
         if entry.get().since.elapsed() < CALL {
             break;
