@@ -80,12 +80,10 @@ impl Pipeline {
         {
             self.bury_reference(job, whole).await?;
         }
-        self.observe(
-            job,
-            What::DeadLettered {
-                reason: reason.as_str(),
-            },
-        );
+        let what = What::DeadLettered {
+            reason: reason.as_str(),
+        };
+        self.observe(job, what, Some(error));
         self.report_dead(job, reason, error);
         Ok(())
     }
