@@ -1,6 +1,5 @@
 //! What the behaviour tests share.
 
-pub mod faulty;
 pub mod nats;
 pub mod proxy;
 pub mod service;
