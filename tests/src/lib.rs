@@ -1,5 +1,13 @@
 //! What the behaviour tests share.
 
+pub mod bakery;
 pub mod nats;
 pub mod proxy;
 pub mod service;
+
+/// The code in the documentation compiles, and its tests run.
+#[cfg(doctest)]
+pub mod chapters {
+    #[doc = include_str!("../../docs/testing.md")]
+    pub mod testing {}
+}

@@ -637,6 +637,55 @@ async fn what_does_not_settle_is_named_with_the_place_that_waits() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_day_of_trouble_is_over_soon_and_its_last_lines_are_shown() {
+    let app = TestApp::in_memory(shop(&Carrier::default())).await;
+    app.refuse(|_| Some(BrokerError::transient("no leader")));
+    let wait = async { drop(app.publish(&paid("o-1")).await) };
+    let said = panic_of(wait).await;
+    let (head, tail) = said.split_once("    shop could not").unwrap();
+    let lines = app.history().lines().count();
+    assert!(lines > 8000, "every 10 s of the day, and {lines} lines");
+    let skipped = lines - 200;
+    assert_eq!(
+        head.lines().map(str::trim).collect::<Vec<_>>(),
+        [
+            "not settled within 86400s, waited for at tests/tests/testing.rs:…:",
+            "`ship_order` has 1 begun and not settled",
+            "all that happened, in order:",
+            &format!("… {skipped} lines, see `history()`"),
+        ]
+    );
+    assert!(tail.ends_with("could not publish #2: no leader"), "{tail}");
+}
+
+/// Threads of their own: what one of them has just done must not be overlooked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn settled_means_settled_where_handlers_run_in_other_threads() {
+    let app = TestApp::in_memory(shop(&Carrier::default())).await;
+    for round in 1..=200 {
+        app.publish(&paid(&format!("o-{round}"))).await;
+        assert_eq!(app.published::<CustomerTold>().len(), round);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics_shows_as_such() {
+    let app = TestApp::start(App::new().service("shop").only((panics,))).await;
+    app.publish(&paid("o-1")).await;
+    expect![[r##"
+        the test published #1 payment.taken.v1 {"order":"o-1","shop":"rome"}
+        panics received #1
+        panics gave up #1 at attempt 1, now a dead letter (attempts): the handler panicked: no shelf
+    "##]]
+    .assert_eq(&app.history());
+}
+
+#[handler(retry(max = 1))]
+async fn panics(_: PaymentTaken) {
+    panic!("no shelf");
+}
+
 #[tokio::test]
 async fn a_running_clock_is_a_reason_not_to_settle() {
     let carrier = Carrier::answering([retry_after("closed", 3600)]);
@@ -666,6 +715,16 @@ async fn an_app_that_cannot_start_says_why() {
     let app = shop(&Carrier::default()).environment([("EVENT_TEST_BROKER", "localhost")]);
     let start = async { drop(TestApp::start(app).await) };
     says(start, expect!["the app can't start, at tests/tests/testing.rs:…: the program can't start: EVENT_TEST_BROKER is no address: it is `nats://host:4222`, `tls://host:4222` or `memory://`"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_setting_may_name_memory_or_nothing() {
+    for address in ["memory://", "", " "] {
+        let app = shop(&Carrier::default()).environment([("EVENT_TEST_BROKER", address)]);
+        let app = TestApp::start(app).await;
+        app.publish(&paid("o-1")).await;
+        app.assert_published([shipped("o-1")]);
+    }
 }
 
 /// The app on a server, as the one setting puts it there.
@@ -759,4 +818,10 @@ fn one_setting_runs_the_same_tests_on_a_server() {
         6,
         "one for each `TestApp::start`: {names:?}"
     );
+}
+
+#[test]
+fn the_chapter_shows_the_service_that_its_tests_are_about() {
+    let (_, service) = include_str!("../src/bakery.rs").split_once("\n\n").unwrap();
+    assert!(include_str!("../../docs/testing.md").contains(&format!("```rust\n{service}```")));
 }

@@ -8,11 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bench::{Bench, Place, Seat};
-use super::checks::handler_name;
-use super::faults::Moment;
 use super::history::Happened;
 use super::{clock, story};
-use crate::broker::{Broker, BrokerError, Message};
+use crate::broker::Broker;
 use crate::consume::chain;
 use crate::dead_letters::{DeadLetter, DeadLetters, Filter};
 use crate::event::Event;
@@ -208,87 +206,6 @@ impl TestApp {
         }
     }
 
-    /// Lets the event fail that the app publishes as this one, counted from now and from 1: what handlers
-    /// return, and what the app's publishers publish. What the app then tries again counts again.
-    ///
-    /// # Panics
-    ///
-    /// When `number` is 0.
-    pub fn fail_publish(&self, number: usize, error: BrokerError) {
-        assert!(number > 0, "`fail_publish` counts from 1");
-        self.seat.faults.fail_publish(number, error);
-    }
-
-    /// Asks about every message of the app before the broker gets it, those to its lanes too; an error is
-    /// what the app gets then. Takes the place of an earlier one.
-    pub fn refuse(&self, refuse: impl FnMut(&Message) -> Option<BrokerError> + Send + 'static) {
-        self.seat.faults.refuse(Box::new(refuse));
-    }
-
-    /// Ends the app's process now, as a power cut would: nothing is finished, settled or handed back.
-    pub fn crash(&self) {
-        self.seat.crash();
-    }
-
-    /// Ends the process as soon as an event has arrived at this handler, before it runs. Once.
-    ///
-    /// # Panics
-    ///
-    /// When the function is no handler.
-    #[track_caller]
-    pub fn crash_before<H: 'static>(&self, handler: H) {
-        let name = handler_name(&handler);
-        self.seat.faults.crash(Moment::Arrived, name);
-    }
-
-    /// Ends the process as soon as this handler is done with an event and what it returned is stored, before
-    /// the broker is told. Once.
-    ///
-    /// # Panics
-    ///
-    /// When the function is no handler.
-    #[track_caller]
-    pub fn crash_after<H: 'static>(&self, handler: H) {
-        let name = handler_name(&handler);
-        self.seat.faults.crash(Moment::Done, name);
-    }
-
-    /// Ends the app's process well, as `Running::stop` does; nothing happens if it has ended.
-    ///
-    /// # Panics
-    ///
-    /// When it does not end well.
-    #[track_caller]
-    pub fn stop(&self) -> impl Future<Output = ()> {
-        let caller = Location::caller();
-        async move {
-            self.bench.bury_the_crashed();
-            let stopped = self.seat.stop(&self.bench.history).await;
-            or_panic(stopped, "does not end well", caller);
-        }
-    }
-
-    /// Starts the app again on the same broker, after its end; one that runs is ended well first. What its
-    /// last process left unsettled comes again, after the broker's ack wait (10 s).
-    ///
-    /// # Panics
-    ///
-    /// When it can't start.
-    #[track_caller]
-    pub fn restart(&self, app: App) -> impl Future<Output = ()> {
-        let caller = Location::caller();
-        async move {
-            self.bench.bury_the_crashed();
-            let stopped = self.seat.stop(&self.bench.history).await;
-            or_panic(stopped, "does not end well", caller);
-            self.bench
-                .history
-                .add(self.seat.app, Happened::StartedAgain);
-            let begun = self.bench.begin(&self.seat, app).await;
-            or_panic(begun, "can't start", caller);
-        }
-    }
-
     /// The dead letters that the service has now, oldest first; see
     /// [`DeadLetters::redrive`](crate::dead_letters::DeadLetters::redrive) for their way back.
     ///
@@ -307,12 +224,42 @@ impl TestApp {
 
     /// All that happened to the apps on this broker, one line each, in order. Events are numbered as they
     /// come and no line has an id or a time in it, so it can be compared to a text.
+    ///
+    /// ```rust,standalone_crate
+    /// # use event_runtime::testing::TestApp;
+    /// # use event_runtime::{App, Event, handler};
+    /// # use schemars::JsonSchema;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Event, Serialize, Deserialize, JsonSchema)]
+    /// # #[event(name = "guest.met", version = 1, topic = "guests.met")]
+    /// # struct GuestMet { name: String }
+    /// # #[derive(Event, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+    /// # #[event(name = "guest.greeted", version = 1, topic = "guests.greeted")]
+    /// # struct GuestGreeted { name: String }
+    /// # #[handler]
+    /// # async fn greet(guest: GuestMet) -> GuestGreeted { GuestGreeted { name: guest.name } }
+    /// # fn app() -> App { App::new().service("hello") }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let app = TestApp::start(app()).await;
+    /// app.publish(&GuestMet { name: "Ada".into() }).await;
+    /// assert_eq!(
+    ///     app.history(),
+    ///     "\
+    /// the test published #1 guest.met.v1 {\"name\":\"Ada\"}
+    /// greet received #1
+    /// greet published #2 guest.greeted.v1 {\"name\":\"Ada\"}
+    /// greet handled #1
+    /// "
+    /// );
+    /// # }
+    /// ```
     pub fn history(&self) -> String {
         story::tell(&self.bench.history.read())
     }
 }
 
-fn or_panic<T, E: Error>(result: Result<T, E>, what: &str, caller: &Location<'_>) -> T {
+pub(super) fn or_panic<T, E: Error>(result: Result<T, E>, what: &str, caller: &Location<'_>) -> T {
     result.unwrap_or_else(|error| panic!("the app {what}, at {caller}: {}", chain(&error)))
 }
 

@@ -301,3 +301,29 @@ impl Subscription for IsolatedSubscription {
         self.inner.close()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+
+    #[test]
+    fn every_name_has_its_own_at_the_server_and_comes_back() {
+        let (names, others) = (Names::new(), Names::new());
+        for subject in [
+            "orders.eu.placed",
+            "orders.>",
+            "lane.retry.shop.ship",
+            "lane.delay.my-shop.ship.0af3",
+            "lane.dead.shop.*.>",
+            "lane.dead.shop.ship.orders.eu.placed",
+        ] {
+            let theirs = names.subject(subject);
+            assert_ne!(theirs, subject);
+            assert_eq!(names.subject_back(&theirs), subject);
+            assert_eq!(others.subject_back(&theirs), theirs);
+        }
+        let theirs = names.stream("shop_RETRY");
+        assert_eq!(names.stream_back(&theirs), "shop_RETRY");
+        assert_eq!(others.stream_back(&theirs), theirs);
+    }
+}

@@ -7,6 +7,31 @@ use crate::envelope::Attributes;
 
 /// An event that a handler received or an app published, with its envelope. It reads like the event itself,
 /// and compares to one.
+///
+/// ```rust,standalone_crate
+/// # use event_runtime::testing::TestApp;
+/// # use event_runtime::{App, Event, handler};
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Event, Serialize, Deserialize, JsonSchema)]
+/// # #[event(name = "guest.met", version = 1, topic = "guests.met")]
+/// # struct GuestMet { name: String }
+/// # #[derive(Event, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+/// # #[event(name = "guest.greeted", version = 1, topic = "guests.greeted")]
+/// # struct GuestGreeted { name: String }
+/// # #[handler]
+/// # async fn greet(guest: GuestMet) -> GuestGreeted { GuestGreeted { name: guest.name } }
+/// # fn app() -> App { App::new().service("hello") }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let app = TestApp::start(app()).await;
+/// app.publish_with_id("g-1", &GuestMet { name: "Ada".into() }).await;
+/// let greeted = app.published::<GuestGreeted>();
+/// assert_eq!(greeted, [GuestGreeted { name: "Ada".into() }]);
+/// assert_eq!(greeted[0].name, "Ada");
+/// assert_eq!(greeted[0].attributes.causation_id.as_deref(), Some("g-1"));
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Recorded<E> {
