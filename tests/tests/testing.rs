@@ -528,6 +528,53 @@ async fn two_services_share_a_broker_and_are_settled_together() {
     .assert_eq(&shop.history());
 }
 
+/// Answers what `ship_order` answers, and once more under an id of its own.
+#[handler]
+async fn ship_again(paid: PaymentTaken, publisher: Publisher) -> OrderShipped {
+    let own = publisher.publish_with_id("own", &shipped("own")).await;
+    own.unwrap();
+    shipped(&paid.order)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_known_by_the_handler_that_published_it() {
+    let app = App::new()
+        .service("shop")
+        .with_state(Carrier::default())
+        .only((ship_order, ship_again));
+    let app = TestApp::start(app).await;
+    app.publish(&paid("o-1")).await;
+    app.publisher().publish(&shipped("o-2")).await.unwrap();
+    let mut authors: Vec<_> = app
+        .published::<OrderShipped>()
+        .into_iter()
+        .map(|order| (order.event.order, order.handler))
+        .collect();
+    authors.sort();
+    let name = |handler: &str| Some(handler.to_owned());
+    assert_eq!(
+        authors,
+        [
+            ("o-1".to_owned(), name("ship_again")),
+            ("o-1".to_owned(), name("ship_order")),
+            ("o-2".to_owned(), None),
+            // Both had the cause, and the id does not tell.
+            ("own".to_owned(), None),
+        ]
+    );
+    let history = app.history();
+    for line in [
+        "\nship_order published #",
+        "\nship_again published #",
+        "\nship_again or ship_order published #",
+        "\nshop published #",
+    ] {
+        assert_eq!(history.matches(line).count(), 1, "{line}: {history}");
+    }
+    let payment = &app.received::<PaymentTaken>(ship_order)[0];
+    assert_eq!(payment.handler.as_deref(), Some("ship_order"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn apps_that_are_started_apart_see_nothing_of_each_other() {
     let one = TestApp::start(shop(&Carrier::default())).await;

@@ -5,6 +5,7 @@ use std::any::{TypeId, type_name};
 use bytes::Bytes;
 
 use super::app::TestApp;
+use super::authors::authors;
 use super::diff::diff;
 use super::history::{Happened, Step};
 use super::recorded::{Recorded, Retry};
@@ -139,7 +140,7 @@ impl TestApp {
         self.compare_lines(&what, &lines(expected), &found);
     }
 
-    /// The events of this app that a part of the history carries.
+    /// The events of this app that a part of the history carries, each once.
     #[track_caller]
     fn recorded<E: Event>(
         &self,
@@ -147,14 +148,17 @@ impl TestApp {
     ) -> Vec<Recorded<E>> {
         let mut found: Vec<Recorded<E>> = Vec::new();
         let told = self.bench.history.read();
-        let own = told
-            .entries
-            .iter()
-            .filter(|entry| entry.app == self.seat.app);
-        for (payload, topic) in own.filter_map(|entry| carried(&entry.happened)) {
+        for (index, entry) in told.entries.iter().enumerate() {
+            let Some((payload, topic)) = carried(&entry.happened) else {
+                continue;
+            };
             let Ok(attributes) = envelope::read_attributes(payload) else {
                 continue;
             };
+            let name = parse_wire_type(&attributes.event_type).map(|(name, _)| name);
+            if entry.app != self.seat.app || name != Some(E::NAME) {
+                continue;
+            }
             let same = |known: &&mut Recorded<E>| {
                 known.attributes.id == attributes.id && known.attributes.source == attributes.source
             };
@@ -162,23 +166,24 @@ impl TestApp {
                 known.times += 1;
                 continue;
             }
-            let name = parse_wire_type(&attributes.event_type).map(|(name, _)| name);
-            if name != Some(E::NAME) {
-                continue;
-            }
-            match envelope::decode::<E>(payload) {
-                Ok((attributes, event)) => found.push(Recorded {
-                    event,
-                    attributes,
-                    topic: topic.clone(),
-                    times: 1,
-                }),
-                Err(error) => panic!(
-                    "an event can't be read as `{}`: {}",
-                    E::WIRE_TYPE,
-                    crate::consume::chain(&error)
-                ),
-            }
+            let (attributes, event) = envelope::decode::<E>(payload).unwrap_or_else(|error| {
+                let error = crate::consume::chain(&error);
+                panic!("an event can't be read as `{}`: {error}", E::WIRE_TYPE)
+            });
+            let handler = match &entry.happened {
+                Happened::Handler { handler, .. } => Some(handler.clone()),
+                _ => match authors(&told, index, payload)[..] {
+                    [handler] => Some(handler.to_owned()),
+                    _ => None,
+                },
+            };
+            found.push(Recorded {
+                event,
+                attributes,
+                topic: topic.clone(),
+                handler,
+                times: 1,
+            });
         }
         found
     }

@@ -56,6 +56,7 @@
 //! log in to it.
 
 mod app;
+mod authors;
 mod bench;
 mod checks;
 mod clock;

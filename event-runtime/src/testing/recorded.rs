@@ -41,6 +41,8 @@ pub struct Recorded<E> {
     pub attributes: Attributes,
     /// The topic that it was published to.
     pub topic: String,
+    /// The handler that received or published it; `None` for what the app's own publisher published.
+    pub handler: Option<String>,
     /// How often it came: more than once where a handler got it again (from the retry lane, or after a
     /// crash), or where it was published again under the same id, which the broker stores once.
     pub times: u32,

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::authors::authors;
 use super::faults::is_lane;
 use super::history::{Entry, Happened, Step, Told};
 use crate::envelope::read_attributes;
@@ -50,7 +51,7 @@ impl<'a> Story<'a> {
             Happened::Published {
                 payload, duplicate, ..
             } => {
-                let who = self.publisher(index, entry.app, payload);
+                let who = self.publisher(index, payload);
                 let known = if *duplicate {
                     ", which the broker had"
                 } else {
@@ -112,28 +113,17 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// The handler that published an event, by the event that it names as its cause; where several had
-    /// received that one, nobody can tell; and what has no cause came from the app's own publisher.
-    fn publisher(&self, index: usize, app: usize, payload: &[u8]) -> String {
-        let cause = read_attributes(payload)
-            .ok()
-            .and_then(|found| found.causation_id);
-        let mut names: Vec<String> = Vec::new();
-        for entry in &self.told.entries[..index] {
-            if let Happened::Handler {
-                handler, event_id, ..
-            } = &entry.happened
-                && entry.app == app
-                && Some(event_id) == cause.as_ref()
-                && !names.contains(handler)
-            {
-                names.push(handler.clone());
-            }
-        }
-        if names.is_empty() {
+    /// Who published the event of an entry: a handler, or the app itself.
+    fn publisher(&self, index: usize, payload: &[u8]) -> String {
+        let app = self.told.entries[index].app;
+        let handlers = authors(self.told, index, payload);
+        if handlers.is_empty() {
             return self.told.apps[app].clone();
         }
-        let names: Vec<String> = names.iter().map(|name| self.name(app, name)).collect();
+        let names: Vec<String> = handlers
+            .into_iter()
+            .map(|handler| self.name(app, handler))
+            .collect();
         names.join(" or ")
     }
 
