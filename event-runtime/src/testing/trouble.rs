@@ -11,8 +11,8 @@ use crate::broker::{BrokerError, Message};
 use crate::runtime::App;
 
 impl TestApp {
-    /// Lets the event fail that the app publishes as this one, counted from now and from 1: what handlers
-    /// return, and what the app's publishers publish. What the app then tries again counts again.
+    /// Lets one publish of an event fail, counted from now and from 1: of what handlers return, and of what the
+    /// app's publishers publish. After a transient error the runtime tries again, and that counts again.
     ///
     /// # Panics
     ///
