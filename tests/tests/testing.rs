@@ -763,7 +763,13 @@ async fn an_app_that_cannot_start_says_why() {
     );
     let app = shop(&Carrier::default()).environment([("EVENT_TEST_BROKER", "localhost")]);
     let start = async { drop(TestApp::start(app).await) };
-    says(start, expect!["the app can't start, at tests/tests/testing.rs:…: the program can't start: EVENT_TEST_BROKER is no address: it is `nats://host:4222`, `tls://host:4222` or `memory://`"]).await;
+    says(start, expect!["the app can't start on the server that EVENT_TEST_BROKER names, at tests/tests/testing.rs:…: the program can't start: EVENT_TEST_BROKER is no address: it is `nats://host:4222`, `tls://host:4222` or `memory://`"]).await;
+    let nobody = "nats://127.0.0.1:1";
+    let app = shop(&Carrier::default()).environment([("EVENT_TEST_BROKER", nobody)]);
+    let start = async { drop(TestApp::start(app).await) };
+    let said = panic_of(start).await;
+    let (said, _) = said.split_once(": is it running").unwrap();
+    expect!["the app can't start on the server that EVENT_TEST_BROKER names, at tests/tests/testing.rs:…: no NATS server answers at nats://127.0.0.1:1"].assert_eq(said);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bench::{Bench, Place, Seat};
+use super::bench::{Bench, Place, Seat, VARIABLE};
 use super::history::Happened;
 use super::{clock, story};
 use crate::broker::Broker;
@@ -70,7 +70,11 @@ impl TestApp {
     }
 
     async fn open(place: Place, app: App, caller: &Location<'_>) -> Self {
-        let bench = or_panic(Bench::open(place).await, "can't start", caller);
+        let what = match place {
+            Place::Memory(_) => "can't start".to_owned(),
+            Place::Server { .. } => format!("can't start on the server that {VARIABLE} names"),
+        };
+        let bench = or_panic(Bench::open(place).await, &what, caller);
         Self::seat(Arc::new(bench), app, caller).await
     }
 
