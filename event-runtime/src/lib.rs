@@ -36,6 +36,7 @@
 //! | `runtime` | handlers, the in-memory broker, and what runs them | by the others |
 //! | `nats` | the NATS JetStream adapter | yes |
 //! | `cli` | [`App::run`]: the command line of a service | yes |
+//! | `testing` | `testing::TestApp`: tests of a service, without a server | no |
 //!
 //! Without features there are events, envelopes and schemas only: for a crate that declares the events which
 //! several services share.
@@ -64,6 +65,8 @@ pub mod publish;
 mod runtime;
 #[cfg(feature = "runtime")]
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[doc(hidden)]
 pub mod private;

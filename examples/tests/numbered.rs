@@ -64,3 +64,15 @@ fn versions() {
     "#]],
     );
 }
+
+/// Its tests run with `cargo test`, as those of any program do.
+#[test]
+fn testing() {
+    prints(
+        env!("CARGO_BIN_EXE_05_testing"),
+        expect![[r#"
+        Ben: not enough money
+        Ada: 1600 cents left
+    "#]],
+    );
+}

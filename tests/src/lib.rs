@@ -1,11 +1,15 @@
 //! What the behaviour tests share.
 
-pub mod faulty;
+pub mod bakery;
 pub mod nats;
 pub mod proxy;
 pub mod service;
 
-/// The README's code has to compile.
+/// The code in the documentation compiles, and its tests run.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}
+pub mod chapters {
+    #[doc = include_str!("../../README.md")]
+    pub mod readme {}
+    #[doc = include_str!("../../docs/testing.md")]
+    pub mod testing {}
+}

@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use event_runtime::adapters::memory::Memory;
 use event_runtime::broker::{BrokerError, Message, lanes};
 use event_runtime::envelope::Headers;
+use event_runtime::testing::TestApp;
 use event_runtime::{App, HandlerError, Running};
-use event_tests::faulty::Faulty;
 use event_tests::nats::TestNats;
 use event_tests::on_each_broker;
-use event_tests::service::{Call, Script, Seen, World, dead_letters, first, give, settle, task};
+use event_tests::service::{Call, Script, Seen, World, dead_letters, first, settle, task};
 
 on_each_broker!(
     headers_that_look_like_a_lanes_are_not_believed,
@@ -186,20 +185,23 @@ async fn an_error_that_asks_for_ever_stops_nobody(world: World) {
 /// Refused for a while, and not for what it is: the dead letter is whole in the end.
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_is_denied_for_a_while_keeps_its_body_and_headers() {
+    let app = TestApp::start(
+        App::new()
+            .service("test")
+            .only((first,))
+            .with_state(rejecting()),
+    )
+    .await;
     let mut left = 5;
-    let faulty = Faulty::new(Memory::new(), move |message: &Message| {
-        if message.subject.starts_with("lane.dead.") && left > 0 {
-            left -= 1;
-            return Some(BrokerError::permanent("denied"));
-        }
-        None
+    app.refuse(move |message: &Message| {
+        let denied = message.subject.starts_with("lane.dead.") && left > 0;
+        left -= u32::from(denied);
+        denied.then(|| BrokerError::permanent("denied"))
     });
-    let app = App::new().service("test").broker(faulty).only((first,));
-    let running = app.with_state(rejecting()).start().await.unwrap();
-    give(&running, &[task("t1")]).await;
-    let letters = dead_letters(&running).await;
+    app.publish(&task("t1")).await;
+    let letters = app.dead_letters().await;
     assert!(letters[0].payload().is_some());
     assert_eq!(letters[0].headers().get("Event-Headers"), None);
     assert!(letters[0].headers().get("Content-Type").is_some());
-    running.stop().await.unwrap();
+    app.stop().await;
 }

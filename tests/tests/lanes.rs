@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
-use event_runtime::broker::{BrokerError, Message, lanes};
+use event_runtime::broker::{BrokerError, lanes};
 use event_runtime::dead_letters::DeadLetters;
-use event_runtime::{Event, HandlerError, Metadata, Publisher, Running, State, handler};
-use event_tests::faulty::Faulty;
+use event_runtime::testing::TestApp;
+use event_runtime::{App, Event, HandlerError, Metadata, Publisher, Running, State, handler};
 use event_tests::nats::{TestNats, api, count};
 use event_tests::on_each_broker;
 use event_tests::service::{
@@ -370,69 +370,57 @@ fn done(call: Call) -> Done {
     }
 }
 
-/// Refuses the first messages whose subject begins with this.
-fn refusing(subject: &'static str, times: u32) -> (Memory, Faulty) {
-    let memory = Memory::new();
-    let mut left = times;
-    let faulty = Faulty::new(memory.clone(), move |message: &Message| {
-        if message.subject.starts_with(subject) && left > 0 {
+/// The app `test` with `first` alone, whose broker refuses the first five messages to subjects that begin with
+/// this.
+async fn refused(subject: &'static str, script: Script) -> TestApp {
+    let app = App::new().service("test").only((first,));
+    let app = TestApp::in_memory(app.with_state(script)).await;
+    let mut left = 5;
+    app.refuse(move |message| {
+        (message.subject.starts_with(subject) && left > 0).then(|| {
             left -= 1;
-            return Some(BrokerError::transient("the broker does not answer"));
-        }
-        None
+            BrokerError::transient("the broker does not answer")
+        })
     });
-    (memory, faulty)
+    app
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let (memory, faulty) = refusing("done.", 5);
-    let (seen, runs) = (Seen::default(), Arc::default());
-    let app = event_runtime::App::new().service("test").broker(faulty);
-    let app = app
-        .only((first,))
-        .with_state(once(&runs, |call| Ok(Some(done(call)))));
-    let running = app.observe(seen.clone()).start().await.unwrap();
-    give(&running, &[task("t1")]).await;
+    let runs = Arc::default();
+    let app = refused("done.", once(&runs, |call| Ok(Some(done(call))))).await;
+    app.publish(&task("t1")).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1, "the handler ran once");
-    assert_eq!(
-        seen.lines(),
-        ["first t1 received", "first t1 handled at attempt 1"]
-    );
-    let stored = event_runtime::broker::Broker::stream(&memory, "DONE").await;
+    assert_eq!(app.history().matches("could not publish").count(), 5);
+    assert_eq!(app.published::<Done>().len(), 1);
+    let stored = app.broker().stream("DONE").await;
     assert_eq!(stored.unwrap().unwrap().messages, 1);
-    running.stop().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let (_, faulty) = refusing("lane.dead.", 5);
-    let (seen, runs) = (Seen::default(), Arc::default());
-    let app = event_runtime::App::new().service("test").broker(faulty);
+    let runs = Arc::default();
     let script = once(&runs, |_| Err(HandlerError::reject("no")));
-    let app = app.only((first,)).with_state(script);
-    let running = app.observe(seen.clone()).start().await.unwrap();
-    give(&running, &[task("t1")]).await;
+    let app = refused("lane.dead.", script).await;
+    app.publish(&task("t1")).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1, "the handler ran once");
-    assert_eq!(dead_letters(&running).await.len(), 1);
-    running.stop().await.unwrap();
+    assert_eq!(app.history().matches("could not publish").count(), 5);
+    assert_eq!(app.dead_letters().await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let (_, faulty) = refusing("lane.retry.", 5);
-    let (seen, runs) = (Seen::default(), Arc::default());
-    let app = event_runtime::App::new().service("test").broker(faulty);
+    let runs = Arc::default();
     let script = once(&runs, |call| match call.metadata.attempt {
         1 => Err(later("busy")),
         _ => Ok(None),
     });
-    let app = app.only((first,)).with_state(script);
-    let running = app.observe(seen.clone()).start().await.unwrap();
-    give(&running, &[task("t1")]).await;
+    let app = refused("lane.retry.", script).await;
+    app.publish(&task("t1")).await;
     assert_eq!(runs.load(Ordering::SeqCst), 2);
-    assert_eq!(seen.of("handled"), ["first t1 handled at attempt 2"]);
-    running.stop().await.unwrap();
+    assert_eq!(app.history().matches("could not publish").count(), 5);
+    app.assert_retries(first, ["busy"]);
+    app.assert_dead_letters(first, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

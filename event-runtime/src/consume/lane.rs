@@ -87,12 +87,10 @@ impl Pipeline {
                 () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
             }
         }
-        self.observe(
-            job,
-            What::DeadLettered {
-                reason: reason.as_str(),
-            },
-        );
+        let what = What::DeadLettered {
+            reason: reason.as_str(),
+        };
+        self.observe(job, what, Some(error));
         self.report_dead(job, reason, error);
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::failure::{Failure, chain};
 use super::job::Job;
 use super::lane::Cancelled;
 use super::pipeline::Pipeline;
-use crate::broker::Message;
+use crate::broker::{BrokerErrorKind, Message};
 use crate::handler::Reason;
 
 impl Pipeline {
@@ -25,11 +25,18 @@ impl Pipeline {
                 Ok(receipt) => receipt.await,
                 Err(error) => Err(error),
             };
-            if stored.is_ok() {
+            let Err(error) = stored else {
                 continue;
-            }
+            };
             let topic = message.subject.clone();
-            if let Err(error) = self.store(job, message, "a returned event").await? {
+            let refused = if error.kind() == BrokerErrorKind::Permanent {
+                // Asking again can't cure it.
+                self.report_refused(job, "a returned event", &error);
+                Err(error)
+            } else {
+                self.store(job, message, "a returned event").await?
+            };
+            if let Err(error) = refused {
                 let error = format!(
                     "an event returned for `{topic}` can't be published: {}",
                     chain(&error)

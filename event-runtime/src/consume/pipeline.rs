@@ -109,7 +109,7 @@ impl Pipeline {
         loop {
             let failure = match self.attempt(job).await? {
                 Run::Done => {
-                    self.observe(job, What::Handled);
+                    self.observe(job, What::Handled, None);
                     return Ok(());
                 }
                 Run::Failed(failure) => failure,

@@ -10,23 +10,26 @@ use crate::handler::Reason;
 use crate::telemetry::{Observation, What};
 
 impl Pipeline {
-    pub(super) fn observe(&self, job: &Job, what: What<'_>) {
+    /// Tells observers what happened, and how the run failed if it did.
+    pub(super) fn observe(&self, job: &Job, what: What<'_>, error: Option<&str>) {
         for observer in self.observers.iter() {
-            let (handler, attempt) = (self.plan.name(), job.mark.attempt);
-            observer.observe(&Observation::new(
-                handler,
-                &job.event_id,
-                job.topic(),
-                attempt,
+            observer.observe(&Observation {
+                handler: self.plan.name(),
+                event_id: &job.event_id,
+                event_type: &job.event_type,
+                topic: job.topic(),
+                payload: &job.payload,
+                attempt: job.mark.attempt,
+                error,
                 what,
-            ));
+            });
         }
     }
 
     /// Tells observers once for each delivery that it has arrived, as soon as its id is known.
     pub(super) fn arrived(&self, job: &mut Job) {
         if !std::mem::replace(&mut job.arrived, true) {
-            self.observe(job, What::Received);
+            self.observe(job, What::Received, None);
         }
     }
 
@@ -37,7 +40,7 @@ impl Pipeline {
         delay: Duration,
         (number, max): (u32, u32),
     ) {
-        self.observe(job, What::Retrying { delay });
+        self.observe(job, What::Retrying { delay }, Some(&failure.error));
         let reason = match failure.kind {
             Kind::Newer => Reason::NewerVersion.as_str(),
             Kind::Retry { .. } | Kind::Final(_) => "retry",

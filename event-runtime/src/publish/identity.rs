@@ -27,7 +27,7 @@ impl Cause {
     ///
     /// The layout of `UUIDv7` keeps ids ordered in time; the input's time and a hash in place of the random
     /// bits make them the same whenever the handler runs again.
-    pub(super) fn next_id(
+    pub(crate) fn next_id(
         &self,
         service: &str,
         event_type: &'static str,

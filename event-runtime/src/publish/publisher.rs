@@ -123,6 +123,17 @@ impl Publisher {
         id: Option<&str>,
     ) -> Result<Published, PublishError> {
         let (id, message) = self.prepare(event, id)?;
+        let stored = self.store::<E>(message).await?;
+        Ok(Published {
+            id,
+            stream: stored.stream,
+            sequence: stored.sequence,
+            duplicate: stored.duplicate,
+        })
+    }
+
+    /// Stores the message of an event `E`, in a stream that is created where that is allowed.
+    pub(crate) async fn store<E: Event>(&self, message: Message) -> Result<Stored, PublishError> {
         let topic = message.subject.clone();
         let failed = |source| PublishError::Broker {
             event: E::WIRE_TYPE,
@@ -134,15 +145,9 @@ impl Publisher {
             .ensure(E::descriptor())
             .await
             .map_err(failed)?;
-        let stored = store_patiently(&*self.shared.broker, message)
+        store_patiently(&*self.shared.broker, message)
             .await
-            .map_err(failed)?;
-        Ok(Published {
-            id,
-            stream: stored.stream,
-            sequence: stored.sequence,
-            duplicate: stored.duplicate,
-        })
+            .map_err(failed)
     }
 
     async fn send_one<E: Event>(
@@ -185,7 +190,8 @@ impl Publisher {
         self.prepare(event, id).map(|(_, message)| message)
     }
 
-    fn prepare<E: Event>(
+    /// An event's id, and its message, without sending it.
+    pub(crate) fn prepare<E: Event>(
         &self,
         event: &E,
         id: Option<&str>,

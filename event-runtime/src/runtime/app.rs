@@ -130,16 +130,21 @@ impl App {
         self.prepare()?.start().await
     }
 
-    /// Reads settings and finds handlers; all faults that show without a connection, together.
-    pub(crate) fn prepare(mut self) -> Result<Prepared, Error> {
-        let variables = self.environment.take().unwrap_or_else(|| {
+    /// The variables that settings are read from.
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        self.environment.clone().unwrap_or_else(|| {
             std::env::vars_os()
                 .filter_map(|(name, value)| {
                     Some((name.into_string().ok()?, value.into_string().ok()?))
                 })
                 .filter(|(name, _)| name.starts_with("EVENT_"))
                 .collect()
-        });
+        })
+    }
+
+    /// Reads settings and finds handlers; all faults that show without a connection, together.
+    pub(crate) fn prepare(self) -> Result<Prepared, Error> {
+        let variables = self.variables();
         let (settings, mut faults) = Settings::read(&variables);
         let mut catalog = Catalog::find(self.only.as_deref(), &self.defaults, &settings.overrides);
         catalog.check_states(&self.states);

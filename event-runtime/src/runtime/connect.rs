@@ -21,6 +21,17 @@ pub(super) enum Address {
     Nats(crate::broker::Secret),
 }
 
+/// Connects to an address, whatever the settings say about where the broker is.
+#[cfg(feature = "testing")]
+pub(crate) async fn connect(
+    address: &str,
+    variable: &str,
+    settings: &Settings,
+) -> Result<Arc<dyn Broker>, Error> {
+    let address = Address::parse(address, variable).map_err(|fault| Error::Start(vec![fault]))?;
+    address.connect(settings, "test").await
+}
+
 impl Address {
     /// Decides where the broker is, or says what is missing.
     pub(super) fn find(
@@ -37,7 +48,7 @@ impl Address {
             .map(crate::broker::Secret::reveal)
             .or(default)
         {
-            Some(address) => Self::parse(address),
+            Some(address) => Self::parse(address, "EVENT_BROKER"),
             None if cfg!(debug_assertions) => {
                 tracing::warn!(
                     "no broker is set: using `memory://`, as debug builds do; its events end with the program"
@@ -48,7 +59,8 @@ impl Address {
         }
     }
 
-    fn parse(address: &str) -> Result<Self, Fault> {
+    /// Reads an address; `variable` is what people wrote it into.
+    fn parse(address: &str, variable: &str) -> Result<Self, Fault> {
         match address.split_once("://").map(|(scheme, _)| scheme) {
             Some("memory") => Ok(Self::Memory),
             #[cfg(feature = "nats")]
@@ -58,12 +70,12 @@ impl Address {
                 "the broker is a NATS server, and event-runtime was built without its feature `nats`: add it",
             )),
             Some(scheme) => Err(Fault::new(format!(
-                "EVENT_BROKER begins with `{scheme}://`, and there is no such broker: it is `nats://host:4222`, `tls://host:4222` or `memory://`"
+                "{variable} begins with `{scheme}://`, and there is no such broker: it is `nats://host:4222`, `tls://host:4222` or `memory://`"
             ))),
             // It may be all secret: it is not repeated.
-            None => Err(Fault::new(
-                "EVENT_BROKER is no address: it is `nats://host:4222`, `tls://host:4222` or `memory://`",
-            )),
+            None => Err(Fault::new(format!(
+                "{variable} is no address: it is `nats://host:4222`, `tls://host:4222` or `memory://`"
+            ))),
         }
     }
 

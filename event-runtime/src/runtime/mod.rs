@@ -10,8 +10,11 @@ mod start;
 mod state;
 pub(crate) mod table;
 mod topology;
+mod work;
 
 pub use self::app::App;
+#[cfg(feature = "testing")]
+pub(crate) use self::connect::connect;
 pub use self::error::Error;
 pub use self::running::Running;
 pub use self::settings::Settings;
@@ -19,3 +22,5 @@ pub use self::settings::Settings;
 pub(crate) use self::start::Prepared;
 #[cfg(feature = "cli")]
 pub(crate) use self::topology::{Item, inspect};
+#[cfg(feature = "testing")]
+pub(crate) use self::work::Work;

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::provision::Ready;
-use crate::broker::{Broker, BrokerError, lanes};
+use super::work::Work;
+use crate::broker::{Broker, BrokerError};
 use crate::consume::{Phase, Stopper};
 use crate::publish::Publisher;
 
@@ -35,6 +36,9 @@ pub struct Running {
     pub(super) beats: JoinSet<()>,
     pub(super) grace: Duration,
     pub(super) ready: Vec<Ready>,
+    /// The handlers that run in this process.
+    #[cfg(feature = "testing")]
+    pub(super) here: Vec<&'static str>,
 }
 
 impl Running {
@@ -52,11 +56,16 @@ impl Running {
     /// pending, nothing unsettled, nothing in the retry lane. `false` if that takes longer than `limit`.
     pub async fn settled(&self, limit: Duration) -> Result<bool, Error> {
         let deadline = after(limit);
+        let work = self.work();
         let mut quiet = 0;
         // One handler may have settled its event just before the next one's durable was looked at, so the
         // whole picture has to be quiet twice.
         while quiet < 2 {
-            quiet = if self.is_quiet().await? { quiet + 1 } else { 0 };
+            quiet = if work.left().await?.is_empty() {
+                quiet + 1
+            } else {
+                0
+            };
             if quiet < 2 {
                 if Instant::now() >= deadline {
                     return Ok(false);
@@ -67,23 +76,22 @@ impl Running {
         Ok(true)
     }
 
-    async fn is_quiet(&self) -> Result<bool, Error> {
-        if !self.ready.is_empty() {
-            let lane = self
-                .broker
-                .stream(&lanes::retry_stream(&self.service))
-                .await?;
-            if lane.is_some_and(|lane| lane.messages > 0) {
-                return Ok(false);
-            }
+    /// What all handlers of the service have to do, in whatever process they run.
+    fn work(&self) -> Work {
+        Work {
+            service: self.service.clone(),
+            broker: Arc::clone(&self.broker),
+            durables: self.ready.clone(),
         }
-        for Ready { spec, stream } in &self.ready {
-            let durable = self.broker.durable(stream, &spec.name).await?;
-            if durable.is_some_and(|found| found.position.pending + found.position.unsettled > 0) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    }
+
+    /// What the handlers have to do that run in this process.
+    #[cfg(feature = "testing")]
+    pub(crate) fn work_here(&self) -> Work {
+        let mut work = self.work();
+        work.durables
+            .retain(|ready| self.here.contains(&ready.spec.handler.as_str()));
+        work
     }
 
     /// Resolves when a handler can't go on, with the reason; never while all is well.

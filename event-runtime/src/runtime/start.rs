@@ -231,6 +231,12 @@ impl Prepared {
             beats,
             grace,
             ready: ready.to_vec(),
+            #[cfg(feature = "testing")]
+            here: handlers
+                .iter()
+                .filter(|plan| plan.runs_here)
+                .map(HandlerPlan::name)
+                .collect(),
         })
     }
 }

@@ -24,10 +24,16 @@ pub struct Observation<'a> {
     pub handler: &'a str,
     /// The event's id; `{stream}:{sequence}` for a message that is no event.
     pub event_id: &'a str,
+    /// Name and version as on the wire; empty for a message that is no event.
+    pub event_type: &'a str,
     /// The topic that it was published to.
     pub topic: &'a str,
+    /// The message's body: the whole event in its envelope, or what came in place of one.
+    pub payload: &'a [u8],
     /// The run, from 1.
     pub attempt: u32,
+    /// How the run failed, with the causes; only for [`What::Retrying`] and [`What::DeadLettered`].
+    pub error: Option<&'a str>,
     /// What happened.
     pub what: What<'a>,
 }
@@ -50,22 +56,4 @@ pub enum What<'a> {
         /// Why: `attempts`, `rejected`, `undecodable`, `unknown_name`, `newer_version` or `output`.
         reason: &'a str,
     },
-}
-
-impl<'a> Observation<'a> {
-    pub(crate) fn new(
-        handler: &'a str,
-        event_id: &'a str,
-        topic: &'a str,
-        attempt: u32,
-        what: What<'a>,
-    ) -> Self {
-        Self {
-            handler,
-            event_id,
-            topic,
-            attempt,
-            what,
-        }
-    }
 }
