@@ -288,11 +288,12 @@ async fn slow_is_alive(world: World) {
 
 on_each_broker!(slow_is_alive);
 
-/// Blocks its thread, which no handler should.
+/// Blocks its thread, which no handler should; for longer than three ack waits, since the server may send the
+/// event once more to this instance's own pull, which nobody reads, before it comes to another one.
 #[handler(timeout = "2s", start = "all", concurrency = 1)]
 async fn block(_task: Task, State(runs): State<Arc<AtomicU32>>) -> Result<(), HandlerError> {
     if runs.fetch_add(1, Ordering::SeqCst) == 0 {
-        std::thread::sleep(Duration::from_secs(20));
+        std::thread::sleep(Duration::from_secs(35));
     }
     Ok(())
 }
