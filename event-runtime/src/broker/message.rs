@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::BrokerError;
+use super::{BrokerError, lanes};
 use crate::envelope::Headers;
 
 /// A message on its way to a broker.
@@ -57,6 +57,39 @@ impl Message {
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
+    }
+
+    /// For adapters: refuses what no broker may get, because it would be read there as something else. The
+    /// rules are the same everywhere, so that what a test accepts is accepted by a server.
+    pub fn check(&self) -> Result<(), BrokerError> {
+        let subject = &self.subject;
+        let good = |token: &str| {
+            !token.is_empty()
+                && !token
+                    .bytes()
+                    .any(|byte| matches!(byte, b'*' | b'>' | b' ') || byte.is_ascii_control())
+        };
+        if subject.len() > lanes::MAX_SUBJECT || !subject.split('.').all(good) {
+            return Err(BrokerError::permanent(format!(
+                "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
+                subject.escape_debug(),
+                lanes::MAX_SUBJECT
+            )));
+        }
+        let good = |name: &str, value: &str| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b':')
+                && !value.contains(['\r', '\n', '\0'])
+        };
+        match self.headers.iter().find(|(name, value)| !good(name, value)) {
+            Some((name, _)) => Err(BrokerError::permanent(format!(
+                "the header `{}` of a message for `{subject}` can't be sent: names are printable ASCII without `:`, and values are one line",
+                name.escape_debug()
+            ))),
+            None => Ok(()),
+        }
     }
 }
 

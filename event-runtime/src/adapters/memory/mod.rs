@@ -24,7 +24,7 @@ use self::stream::Stream;
 use self::subscription::MemorySubscription;
 use crate::broker::{
     Broker, BrokerError, Capabilities, DurableInfo, DurableSpec, Message, Receipt, StoredMessage,
-    StreamInfo, StreamSpec, Subscription, lanes, subject,
+    StreamInfo, StreamSpec, Subscription, subject,
 };
 
 /// A repeated message id is recognised for this long.
@@ -148,20 +148,7 @@ impl Shared {
 
 /// The rules that a server has for messages.
 fn check(message: &Message) -> Result<(), BrokerError> {
-    let subject = &message.subject;
-    let good = |token: &str| {
-        !token.is_empty()
-            && !token
-                .bytes()
-                .any(|byte| matches!(byte, b'*' | b'>' | b' ') || byte.is_ascii_control())
-    };
-    if subject.len() > lanes::MAX_SUBJECT || !subject.split('.').all(good) {
-        return Err(BrokerError::permanent(format!(
-            "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
-            subject.escape_debug(),
-            lanes::MAX_SUBJECT
-        )));
-    }
+    message.check()?;
     let size = message.payload.len()
         + message
             .headers
@@ -170,7 +157,8 @@ fn check(message: &Message) -> Result<(), BrokerError> {
             .sum::<usize>();
     if size > MAX_PAYLOAD {
         return Err(BrokerError::permanent(format!(
-            "the message for `{subject}` is {size} bytes with its headers, and the broker takes {MAX_PAYLOAD}: publish a reference to the data instead"
+            "the message for `{}` is {size} bytes with its headers, and the broker takes {MAX_PAYLOAD}: publish a reference to the data instead",
+            message.subject
         )));
     }
     Ok(())

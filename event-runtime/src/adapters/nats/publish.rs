@@ -64,20 +64,8 @@ pub(super) async fn publish(
 
 /// What the server would answer by cutting the connection, or not at all.
 fn check(link: &Link, message: &Message) -> Result<(), BrokerError> {
+    message.check()?;
     let subject = &message.subject;
-    let good = |token: &str| {
-        !token.is_empty()
-            && !token
-                .bytes()
-                .any(|byte| matches!(byte, b'*' | b'>' | b' ') || byte.is_ascii_control())
-    };
-    if subject.len() > lanes::MAX_SUBJECT || !subject.split('.').all(good) {
-        return Err(BrokerError::permanent(format!(
-            "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
-            subject.escape_debug(),
-            lanes::MAX_SUBJECT
-        )));
-    }
     let (size, limit) = (message.payload.len(), link.max_payload());
     if size > limit {
         return Err(BrokerError::permanent(format!(
