@@ -17,7 +17,7 @@ use super::publish::{Ack, read_ack};
 use crate::broker::{BrokerError, Stored};
 
 /// Messages on their way at once.
-const SIZE: usize = 1024;
+const SIZE: u32 = 1024;
 
 #[derive(Clone)]
 pub(super) struct Window {
@@ -69,7 +69,7 @@ impl Window {
         });
         Ok(Self {
             inbox,
-            room: Arc::new(Semaphore::new(SIZE)),
+            room: Arc::new(Semaphore::new(SIZE as usize)),
             next: Arc::default(),
             open,
             reader: Arc::new(reader),
@@ -81,7 +81,10 @@ impl Window {
         let acquire = Arc::clone(&self.room).acquire_owned();
         match tokio::time::timeout(CALL * 3, acquire).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(BrokerError::transient(
+            Ok(Err(_)) => Err(BrokerError::transient(
+                "the connection to the server was closed by this program",
+            )),
+            Err(_) => Err(BrokerError::transient(
                 "the window of unacknowledged messages is full, and the server does not answer",
             )),
         }
@@ -102,6 +105,9 @@ impl Window {
             _room: room,
         };
         lock(&self.open).insert(number, entry);
+        if self.room.is_closed() {
+            self.forget(number);
+        }
         (number, format!("{}.{number}", self.inbox), receiver)
     }
 
@@ -110,8 +116,13 @@ impl Window {
         lock(&self.open).remove(&number);
     }
 
-    pub(super) fn close(&self) {
+    /// Waits for the answers that are still to come, in bounded time. Receipts without one hear of the close.
+    pub(super) async fn close(&self) {
+        // Each message on its way has a permit: whoever gets all of them knows that all is answered.
+        let _ = tokio::time::timeout(CALL, self.room.acquire_many(SIZE)).await;
+        self.room.close();
         self.reader.abort();
+        lock(&self.open).clear();
     }
 }
 
