@@ -260,19 +260,19 @@ impl Subscription for NatsSubscription {
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, Result<(), BrokerError>> {
         async move {
+            // Draining still takes in what is on the wire, which unsubscribing would drop until its ack wait is over.
             timed("ending a subscription", async {
-                self.messages
-                    .unsubscribe()
-                    .await
-                    .map_err(|error| error.to_string())
-            })
-            .await?;
-            while let Some(Some(message)) = self.messages.next().now_or_never() {
-                if let Ok(Some(delivery)) = self.take(message) {
-                    delivery.settle.hand_back(None).await?;
+                let drained = self.messages.drain().await;
+                drained.map_err(|error| error.to_string())?;
+                while let Some(message) = self.messages.next().await {
+                    if let Ok(Some(delivery)) = self.take(message) {
+                        let handed = delivery.settle.hand_back(None).await;
+                        handed.map_err(|error| error.to_string())?;
+                    }
                 }
-            }
-            Ok(())
+                Ok(())
+            })
+            .await
         }
         .boxed()
     }
