@@ -61,6 +61,13 @@ impl Memory {
         }))
     }
 
+    /// Deletes a durable, as a person would at a server: its subscriptions end. Says whether it was there.
+    pub fn delete_durable(&self, stream: &str, name: &str) -> bool {
+        let deleted = self.0.with(stream, |stream| stream.delete_durable(name));
+        self.0.changed.notify_waiters();
+        deleted.unwrap_or(false)
+    }
+
     fn publish_now(&self, message: Message) -> Result<Receipt, BrokerError> {
         check(&message)?;
         let now = self.0.now();
