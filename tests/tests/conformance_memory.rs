@@ -24,13 +24,28 @@ impl World for InMemory {
     }
 }
 
-event_runtime::broker_conformance!(async || InMemory(Memory::new()));
+fn fresh() -> InMemory {
+    InMemory(Memory::new())
+}
+
+/// On threads that run at the same time.
+mod real {
+    event_runtime::broker_conformance!(async || super::fresh());
+}
+
+/// On tokio's own clock, as tests of services are.
+mod paused {
+    event_runtime::broker_conformance!(
+        #[tokio::test(start_paused = true)]
+        async || super::fresh()
+    );
+}
 
 #[tokio::test(start_paused = true)]
 async fn nothing_but_the_restart_is_skipped() {
     let mut skipped = Vec::new();
     for behaviour in BEHAVIOURS {
-        let outcome = behaviour.check(&mut InMemory(Memory::new())).await;
+        let outcome = behaviour.check(&mut fresh()).await;
         if outcome != Outcome::Kept {
             skipped.push(behaviour.name);
         }

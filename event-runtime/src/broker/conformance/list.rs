@@ -105,6 +105,7 @@ macro_rules! functions {
         /// All behaviours.
         pub const BEHAVIOURS: &[Behaviour] = &[$(Behaviour {
             name: stringify!($name),
+            area: stringify!($module),
             promise: $promise,
             run: |world| Box::pin($name(world)),
         }),+];

@@ -97,6 +97,8 @@ pub enum Outcome {
 pub struct Behaviour {
     /// The name of its function and test.
     pub name: &'static str,
+    /// What it is about, in one word: the suite's own file.
+    pub area: &'static str,
     /// The promise, in one sentence.
     pub promise: &'static str,
     pub(super) run: for<'w> fn(&'w mut dyn World) -> LocalBoxFuture<'w, Outcome>,
