@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::message::{is_name, is_value};
 use super::{Delivery, lanes};
 use crate::envelope::Headers;
 
@@ -191,6 +192,30 @@ impl Failed {
             headers.remove(name);
         }
     }
+}
+
+/// The headers of a message as a lane can carry them. Other clients write what [`Message::check`] refuses;
+/// that is escaped, so that it can't keep a failed delivery from being stored.
+///
+/// [`Message::check`]: super::Message::check
+pub fn carried(headers: &Headers) -> Headers {
+    let carry = |(name, value): (&str, &str)| {
+        let value = if is_value(value) {
+            value.to_owned()
+        } else {
+            value.escape_debug().to_string()
+        };
+        (carried_name(name), value)
+    };
+    headers.iter().map(carry).collect()
+}
+
+fn carried_name(name: &str) -> String {
+    if name.is_empty() {
+        return "_".to_owned();
+    }
+    let unfit = |letter: char| !is_name(letter.encode_utf8(&mut [0; 4]));
+    name.replace(unfit, "_")
 }
 
 /// Says that the body is not here, but where the origin is, with its length and digest.

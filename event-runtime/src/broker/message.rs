@@ -76,14 +76,8 @@ impl Message {
                 lanes::MAX_SUBJECT
             )));
         }
-        let good = |name: &str, value: &str| {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_graphic() && byte != b':')
-                && !value.contains(['\r', '\n', '\0'])
-        };
-        match self.headers.iter().find(|(name, value)| !good(name, value)) {
+        let good = |(name, value): &(&str, &str)| is_name(name) && is_value(value);
+        match self.headers.iter().find(|header| !good(header)) {
             Some((name, _)) => Err(BrokerError::permanent(format!(
                 "the header `{}` of a message for `{subject}` can't be sent: names are printable ASCII without `:`, and values are one line",
                 name.escape_debug()
@@ -91,6 +85,17 @@ impl Message {
             None => Ok(()),
         }
     }
+}
+
+/// Whether brokers take this as the name of a header.
+pub(super) fn is_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    !name.is_empty() && name.bytes().all(good)
+}
+
+/// Whether brokers take this as the value of a header.
+pub(super) fn is_value(value: &str) -> bool {
+    !value.contains(['\r', '\n', '\0'])
 }
 
 /// What the broker says about a message that it stored.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::broker::lane_headers::{Failed, Mark};
+use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
 use crate::envelope::{Attributes, Headers};
 use crate::handler::Metadata;
@@ -79,7 +79,15 @@ impl Job {
 
     /// The headers of this message in a lane: the original ones, the mark, and how it failed last.
     pub(super) fn lane_headers(&self, reason: &str, error: &str) -> Headers {
-        let mut headers = self.headers.clone();
+        self.with_mark(lane_headers::carried(&self.headers), reason, error)
+    }
+
+    /// The same without the original ones, which are at the origin.
+    pub(super) fn bare_lane_headers(&self, reason: &str, error: &str) -> Headers {
+        self.with_mark(Headers::new(), reason, error)
+    }
+
+    fn with_mark(&self, mut headers: Headers, reason: &str, error: &str) -> Headers {
         self.mark.write(&mut headers);
         let event_id = self.has_event_id.then(|| self.event_id.to_string());
         Failed {

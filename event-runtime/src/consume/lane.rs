@@ -10,6 +10,7 @@ use super::pipeline::Pipeline;
 use super::retry::IN_PLACE;
 use super::stop::Phase;
 use crate::broker::{BrokerError, BrokerErrorKind, Message, Stored, lane_headers, lanes};
+use crate::envelope::Headers;
 use crate::handler::Reason;
 use crate::telemetry::What;
 
@@ -78,7 +79,8 @@ impl Pipeline {
             .await?
             .is_err()
         {
-            self.bury_reference(job, whole).await?;
+            let bare = job.bare_lane_headers(reason.as_str(), error);
+            self.bury_reference(job, whole, bare).await?;
         }
         self.observe(
             job,
@@ -90,21 +92,34 @@ impl Pipeline {
         Ok(())
     }
 
-    /// A body too large for a message of ours stays where it is, and the dead letter says where.
-    async fn bury_reference(&self, job: &Job, whole: Message) -> Result<(), Cancelled> {
+    /// A body too large for a message of ours stays where it is, and the dead letter says where; headers that
+    /// are too large do as well.
+    async fn bury_reference(
+        &self,
+        job: &Job,
+        whole: Message,
+        bare: Headers,
+    ) -> Result<(), Cancelled> {
         let mut reference = Message {
             payload: bytes::Bytes::new(),
             ..whole
         };
-        lane_headers::write_reference(&mut reference.headers, &job.payload);
-        let mut pause = Duration::from_secs(1);
-        while self
-            .store(job, reference.clone(), "the dead letter")
-            .await?
-            .is_err()
-        {
+        let mut pause = Duration::ZERO;
+        let headers = std::mem::take(&mut reference.headers);
+        for mut headers in std::iter::once(headers).chain(std::iter::repeat(bare)) {
+            lane_headers::write_reference(&mut headers, &job.payload);
+            reference.headers = headers;
+            if self
+                .store(job, reference.clone(), "the dead letter")
+                .await?
+                .is_ok()
+            {
+                break;
+            }
             tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
+                () = tokio::time::sleep(pause) => {
+                    pause = (pause * 2).clamp(Duration::from_secs(1), Duration::from_secs(30));
+                }
                 () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
             }
         }
