@@ -8,12 +8,12 @@ use async_nats::connection::State;
 use async_nats::{Message, Subscriber};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::headers;
 use super::link::{Link, timed};
+use super::reply;
 use super::settle::NatsSettlement;
 use super::topology::{Consumer, consumer};
 use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
@@ -34,6 +34,8 @@ pub(super) struct NatsSubscription {
     connects: watch::Receiver<u64>,
     /// Asked for and not come yet.
     outstanding: usize,
+    /// The connection was away: the durable may have been deleted and created again meanwhile, unheard.
+    doubted: bool,
     /// When something was heard last, or asked for.
     heard: Instant,
 }
@@ -60,6 +62,7 @@ impl NatsSubscription {
             messages,
             connects,
             outstanding: 0,
+            doubted: false,
             heard: Instant::now(),
         })
     }
@@ -149,10 +152,10 @@ impl NatsSubscription {
             headers: map,
             ..
         } = message;
-        let reply = reply.unwrap_or_else(|| "".into());
-        let Some((sequence, deliveries, stored_at)) = parse_reply(&reply) else {
+        let address = reply.unwrap_or_else(|| "".into());
+        let Some((sequence, deliveries, stored_at)) = reply::parse(&address) else {
             return Err(BrokerError::transient(format!(
-                "the server sent an acknowledgement address that can't be read: `{reply}`"
+                "the server sent an acknowledgement address that can't be read: `{address}`"
             )));
         };
         Ok(Delivery {
@@ -167,7 +170,7 @@ impl NatsSubscription {
             },
             settle: Settle::new(NatsSettlement {
                 link: self.link.clone(),
-                reply,
+                reply: address,
             }),
         })
     }
@@ -181,12 +184,7 @@ impl NatsSubscription {
                 "the server does not answer, and the connection is being made again",
             ));
         }
-        let Consumer {
-            generation,
-            ack_wait,
-        } = consumer(&self.link, &self.stream, &self.durable).await?;
-        self.generation = generation;
-        self.ack_wait = ack_wait;
+        self.check_life().await?;
         // The old inbox still holds what came; only the pull is begun again.
         Err(BrokerError::transient(format!(
             "the server was silent about the durable `{}` on the stream `{}`; asking again",
@@ -194,12 +192,38 @@ impl NatsSubscription {
         )))
     }
 
+    /// The durable is the one that was subscribed to: retries are told apart by its life.
+    async fn check_life(&mut self) -> Result<(), BrokerError> {
+        let Consumer {
+            generation,
+            ack_wait,
+        } = consumer(&self.link, &self.stream, &self.durable).await?;
+        if generation != self.generation {
+            return Err(BrokerError::misconfigured(format!(
+                "the durable `{}` on the stream `{}` was deleted and created again while it was consumed",
+                self.durable, self.stream
+            )));
+        }
+        self.ack_wait = ack_wait;
+        Ok(())
+    }
+
+    /// What was asked for before is lost.
+    fn reconnected(&mut self) {
+        self.outstanding = 0;
+        self.doubted = true;
+    }
+
     async fn next_batch(&mut self, demand: usize) -> Result<Vec<Delivery>, BrokerError> {
         let mut batch = Vec::new();
         loop {
             if self.connects.has_changed().unwrap_or(false) {
                 self.connects.mark_unchanged();
-                self.outstanding = 0;
+                self.reconnected();
+            }
+            if self.doubted {
+                self.check_life().await?;
+                self.doubted = false;
             }
             // What is here already comes first, without asking anybody.
             while batch.len() < demand
@@ -224,11 +248,13 @@ impl NatsSubscription {
             self.pull(demand).await?;
             let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
             tokio::select! {
+                // Before what may have come by the new connection.
+                biased;
+                _ = self.connects.changed() => self.reconnected(),
                 message = self.messages.next() => {
                     let Some(message) = message else { return self.ended(batch) };
                     batch.extend(self.take(message)?);
                 }
-                _ = self.connects.changed() => self.outstanding = 0,
                 () = tokio::time::sleep_until(silence) => self.recover().await?,
             }
         }
@@ -297,39 +323,4 @@ async fn listen(link: &Link) -> Result<(String, Subscriber), BrokerError> {
     })
     .await?;
     Ok((inbox, messages))
-}
-
-/// Sequence, deliveries and time from `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.….time.…`.
-fn parse_reply(reply: &str) -> Option<(u64, u64, Timestamp)> {
-    let words: Vec<&str> = reply.split('.').collect();
-    let first = match words.len() {
-        9 => 4,
-        11.. => 6,
-        _ => return None,
-    };
-    let deliveries = words[first].parse().ok()?;
-    let sequence = words[first + 1].parse().ok()?;
-    let nanos: i128 = words[first + 3].parse().ok()?;
-    Some((
-        sequence,
-        deliveries,
-        Timestamp::from_nanosecond(nanos).ok()?,
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_reply;
-
-    #[test]
-    fn both_forms_of_the_acknowledgement_address_are_read() {
-        let short =
-            parse_reply("$JS.ACK.ORDERS.billing-charge.2.7.5.1763870400123456789.3").unwrap();
-        let long =
-            parse_reply("$JS.ACK.hub.ACC.ORDERS.billing-charge.2.7.5.1763870400123456789.3.x")
-                .unwrap();
-        assert_eq!(short, long);
-        assert_eq!((short.0, short.1), (7, 2));
-        assert!(parse_reply("$JS.ACK.short").is_none());
-    }
 }
