@@ -1,6 +1,8 @@
 //! What the behaviour tests share.
 
 pub mod bakery;
+pub mod broken;
+pub mod faulty;
 pub mod nats;
 pub mod proxy;
 pub mod service;

@@ -88,7 +88,7 @@ async fn what_no_dead_letter_can_be_named_after_is_kept_all_the_same() {
             ("tasks.*.given", "a wildcard", None),
             ("tasks.a\\u{7f}b.given", "a control character", None),
             ("tasks.a.given", "large headers", left),
-            ("tasks.a.given", "a NUL", left),
+            ("tasks.a.given", "a NUL", None),
             ("tasks.a.given", "good headers", None),
         ]
     );

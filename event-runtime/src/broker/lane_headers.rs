@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::message::{is_name, is_value};
 use super::{Delivery, lanes};
 use crate::envelope::Headers;
 
@@ -238,6 +239,30 @@ impl Failed {
     }
 }
 
+/// The headers of a message as a lane can carry them. Other clients write what [`Message::check`] refuses;
+/// that is escaped, so that it can't keep a failed delivery from being stored.
+///
+/// [`Message::check`]: super::Message::check
+pub fn carried(headers: &Headers) -> Headers {
+    let carry = |(name, value): (&str, &str)| {
+        let value = if is_value(value) {
+            value.to_owned()
+        } else {
+            value.escape_debug().to_string()
+        };
+        (carried_name(name), value)
+    };
+    headers.iter().map(carry).collect()
+}
+
+fn carried_name(name: &str) -> String {
+    if name.is_empty() {
+        return "_".to_owned();
+    }
+    let unfit = |letter: char| !is_name(letter.encode_utf8(&mut [0; 4]));
+    name.replace(unfit, "_")
+}
+
 /// Says that the body is not here, but where the origin is, with its length and digest.
 pub fn write_reference(headers: &mut Headers, body: &[u8]) {
     let digest = lanes::digest(body);
@@ -258,20 +283,13 @@ pub fn strip(headers: &mut Headers) {
     headers.retain(|name| !is_ours(name));
 }
 
-/// Whether a broker that refuses a message may do so because of these headers: they are many, or not plain text.
-pub fn may_be_refused(headers: &Headers) -> bool {
-    let plain = |text: &str| {
-        text.bytes()
-            .all(|byte| byte == b' ' || byte.is_ascii_graphic())
-    };
+/// Whether these headers are so large that a broker may refuse a message because of them.
+pub fn are_large(headers: &Headers) -> bool {
     let size: usize = headers
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
     size > MAX_PLAIN
-        || !headers
-            .iter()
-            .all(|(name, value)| plain(name) && plain(value))
 }
 
 /// Takes away what is not ours, and says so: for a dead letter whose own headers the broker refuses.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::BrokerError;
+use super::{BrokerError, lanes, subject};
 use crate::envelope::Headers;
 
 /// A message on its way to a broker.
@@ -58,6 +58,38 @@ impl Message {
         self.delay = Some(delay);
         self
     }
+
+    /// For adapters: refuses what no broker may get, because it would be read there as something else. The
+    /// rules are the same everywhere, so that what a test accepts is accepted by a server.
+    pub fn check(&self) -> Result<(), BrokerError> {
+        let subject = &self.subject;
+        if !subject::is_valid(subject) {
+            return Err(BrokerError::permanent(format!(
+                "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
+                subject.escape_debug(),
+                lanes::MAX_SUBJECT
+            )));
+        }
+        let good = |(name, value): &(&str, &str)| is_name(name) && is_value(value);
+        match self.headers.iter().find(|header| !good(header)) {
+            Some((name, _)) => Err(BrokerError::permanent(format!(
+                "the header `{}` of a message for `{subject}` can't be sent: names are printable ASCII without `:`, and values are one line",
+                name.escape_debug()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether brokers take this as the name of a header.
+pub(super) fn is_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    !name.is_empty() && name.bytes().all(good)
+}
+
+/// Whether brokers take this as the value of a header.
+pub(super) fn is_value(value: &str) -> bool {
+    !value.contains(['\r', '\n', '\0'])
 }
 
 /// What the broker says about a message that it stored.

@@ -6,6 +6,8 @@
 //! wanted arrives as data ([`StreamSpec`], [`DurableSpec`]), what exists is reported as data, and the
 //! comparison is made once, in [`topology`](self::plan).
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod delivery;
 mod error;
 pub mod lane_headers;

@@ -83,7 +83,7 @@ impl Job {
 
     /// The headers of this message in a lane: the original ones, the mark, and how it failed last.
     pub(super) fn lane_headers(&self, reason: &str, error: &str) -> Headers {
-        let mut headers = self.headers.clone();
+        let mut headers = lane_headers::carried(&self.headers);
         self.mark.write(&mut headers);
         let event_id = self.has_event_id.then(|| self.event_id.to_string());
         Failed {

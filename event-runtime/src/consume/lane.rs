@@ -83,7 +83,9 @@ impl Pipeline {
             }
             // Not for what it is, then: a permission, say, which somebody may give back.
             tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
+                () = tokio::time::sleep(pause) => {
+                    pause = (pause * 2).clamp(Duration::from_secs(1), Duration::from_secs(30));
+                }
                 () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
             }
         }
@@ -104,7 +106,7 @@ impl Pipeline {
             lane_headers::write_reference(&mut whole.headers, &job.payload);
         }
         let mut forms = vec![whole];
-        if lane_headers::may_be_refused(&job.headers) {
+        if lane_headers::are_large(&job.headers) {
             let mut without_foreign_headers = forms[0].clone();
             lane_headers::keep_ours(&mut without_foreign_headers.headers);
             forms.push(without_foreign_headers);

@@ -89,11 +89,11 @@ impl Pipeline {
     pub(super) async fn consume(
         &self,
         delivery: Delivery,
-        generation: Arc<str>,
+        generation: &str,
         from_lane: bool,
         permit: OwnedSemaphorePermit,
     ) {
-        let (mut job, settle) = Job::new(delivery, &generation, from_lane);
+        let (mut job, settle) = Job::new(delivery, generation, from_lane);
         let settlement = match self.work(&mut job, permit).await {
             Ok(()) => settle.done().await,
             Err(Cancelled) => self.give_back(&job, settle).await,

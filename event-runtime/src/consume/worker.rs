@@ -35,12 +35,6 @@ pub(crate) enum WorkerEnd {
     Failed(BrokerError),
 }
 
-/// A delivery that has not begun, and the life of the durable that it came from.
-struct Fetched {
-    delivery: Delivery,
-    generation: Arc<str>,
-}
-
 /// Drives one durable of one handler.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -104,18 +98,17 @@ impl Worker {
     /// Consumes one subscription to its end: `Ok` when the program stops, the error when it broke.
     async fn consume(&self, mut subscription: Box<dyn Subscription>) -> Result<(), BrokerError> {
         let pipeline = &*self.pipeline;
+        let generation = subscription.generation().to_owned();
         let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.concurrency);
-        let mut queue: VecDeque<Fetched> = VecDeque::new();
+        let mut queue: VecDeque<Delivery> = VecDeque::new();
         let mut running = FuturesUnordered::new();
-        let start = |fetched: Fetched, permit| {
-            let from_lane = self.source.from_lane;
-            pipeline.consume(fetched.delivery, fetched.generation, from_lane, permit)
+        let start = |delivery, permit| {
+            pipeline.consume(delivery, &generation, self.source.from_lane, permit)
         };
         let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
         let mut pause = Duration::ZERO;
         let ended = 'pull: loop {
             let demand = self.demand(&mut pace, queue.len());
-            let generation: Arc<str> = subscription.generation().into();
             // Also without a demand: what was asked for earlier may come, and has to be kept alive.
             let pull = subscription.next(demand);
             let mut next = std::pin::pin!(async move {
@@ -125,12 +118,12 @@ impl Worker {
                 pull.await
             });
             loop {
-                while let Some(fetched) = queue.pop_front() {
+                while let Some(delivery) = queue.pop_front() {
                     let Ok(permit) = Arc::clone(&pipeline.permits).try_acquire_owned() else {
-                        queue.push_front(fetched);
+                        queue.push_front(delivery);
                         break;
                     };
-                    running.push(start(fetched, permit));
+                    running.push(start(delivery, permit));
                 }
                 // More is wanted by far than was asked for: ask anew. Dropping the old call loses nothing.
                 let wanted = self.demand(&mut pace, queue.len());
@@ -145,8 +138,8 @@ impl Worker {
                     // The permit is used, not looked at: the handler's other worker waits for one as well, and
                     // giving it back would only hand it to and fro.
                     Ok(permit) = Arc::clone(&pipeline.permits).acquire_owned(), if permit_wanted => {
-                        if let Some(fetched) = queue.pop_front() {
-                            running.push(start(fetched, permit));
+                        if let Some(delivery) = queue.pop_front() {
+                            running.push(start(delivery, permit));
                         }
                     }
                     batch = &mut next => match batch {
@@ -154,8 +147,7 @@ impl Worker {
                             pause = Duration::ZERO;
                             for delivery in batch {
                                 pipeline.heartbeats.watch(&delivery.settle);
-                                let generation = Arc::clone(&generation);
-                                queue.push_back(Fetched { delivery, generation });
+                                queue.push_back(delivery);
                             }
                             // What this thread has woken so far runs before any handler does: were it the
                             // broker's connection, a handler that blocks would stop its own heartbeats, as
@@ -175,8 +167,8 @@ impl Worker {
         };
         // What has not begun goes back; what has begun may finish within the grace.
         let hand_back = async {
-            for fetched in queue {
-                if let Err(error) = fetched.delivery.settle.hand_back(None).await {
+            for delivery in queue {
+                if let Err(error) = delivery.settle.hand_back(None).await {
                     self.report(&error);
                 }
             }

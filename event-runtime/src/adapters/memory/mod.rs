@@ -24,7 +24,7 @@ use self::stream::Stream;
 use self::subscription::MemorySubscription;
 use crate::broker::{
     Broker, BrokerError, Capabilities, DurableInfo, DurableSpec, Message, Receipt, StoredMessage,
-    StreamInfo, StreamSpec, Subscription, lanes, subject,
+    StreamInfo, StreamSpec, Subscription, subject,
 };
 
 /// A repeated message id is recognised for this long.
@@ -59,6 +59,13 @@ impl Memory {
             changed: Notify::new(),
             epoch,
         }))
+    }
+
+    /// Deletes a durable, as a person would at a server: its subscriptions end. Says whether it was there.
+    pub fn delete_durable(&self, stream: &str, name: &str) -> bool {
+        let deleted = self.0.with(stream, |stream| stream.delete_durable(name));
+        self.0.changed.notify_waiters();
+        deleted.unwrap_or(false)
     }
 
     fn publish_now(&self, message: Message) -> Result<Receipt, BrokerError> {
@@ -148,14 +155,7 @@ impl Shared {
 
 /// The rules that a server has for messages.
 fn check(message: &Message) -> Result<(), BrokerError> {
-    let subject = &message.subject;
-    if !subject::is_valid(subject) {
-        return Err(BrokerError::permanent(format!(
-            "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
-            subject.escape_debug(),
-            lanes::MAX_SUBJECT
-        )));
-    }
+    message.check()?;
     let size = message.payload.len()
         + message
             .headers
@@ -164,7 +164,8 @@ fn check(message: &Message) -> Result<(), BrokerError> {
             .sum::<usize>();
     if size > MAX_PAYLOAD {
         return Err(BrokerError::permanent(format!(
-            "the message for `{subject}` is {size} bytes with its headers, and the broker takes {MAX_PAYLOAD}: publish a reference to the data instead"
+            "the message for `{}` is {size} bytes with its headers, and the broker takes {MAX_PAYLOAD}: publish a reference to the data instead",
+            message.subject
         )));
     }
     Ok(())

@@ -14,6 +14,7 @@ pub(super) struct MemorySettlement {
     pub(super) shared: Arc<Shared>,
     pub(super) stream: Arc<str>,
     pub(super) durable: Arc<str>,
+    pub(super) life: u64,
     pub(super) sequence: u64,
     pub(super) ack_wait: Duration,
 }
@@ -22,7 +23,7 @@ impl MemorySettlement {
     fn redeliver_in(&self, delay: Duration) -> Result<(), BrokerError> {
         let at = self.shared.now() + delay;
         self.shared.with(&self.stream, |stream| {
-            if let Some((durable, _)) = stream.durable(&self.durable) {
+            if let Some((durable, _)) = stream.living(&self.durable, self.life) {
                 durable.redeliver_at(self.sequence, at);
             }
         })
@@ -30,10 +31,10 @@ impl MemorySettlement {
 
     fn done(&self) -> Result<(), BrokerError> {
         self.shared.with(&self.stream, |stream| {
-            if let Some((durable, _)) = stream.durable(&self.durable) {
+            if let Some((durable, _)) = stream.living(&self.durable, self.life) {
                 durable.settle(self.sequence);
+                stream.acknowledged(self.sequence);
             }
-            stream.acknowledged(self.sequence);
         })
     }
 }

@@ -229,6 +229,10 @@ impl Stream {
         Ok(info)
     }
 
+    pub(super) fn delete_durable(&mut self, name: &str) -> bool {
+        self.durables.remove(name).is_some()
+    }
+
     pub(super) fn durable_info(&self, name: &str) -> Option<DurableInfo> {
         self.durables
             .get(name)
@@ -246,6 +250,16 @@ impl Stream {
     /// A durable beside the messages that it delivers.
     pub(super) fn durable(&mut self, name: &str) -> Option<(&mut Durable, &BTreeMap<u64, Kept>)> {
         Some((self.durables.get_mut(name)?, &self.messages))
+    }
+
+    /// The same, of this life of the durable only.
+    pub(super) fn living(
+        &mut self,
+        name: &str,
+        generation: u64,
+    ) -> Option<(&mut Durable, &BTreeMap<u64, Kept>)> {
+        self.durable(name)
+            .filter(|(durable, _)| durable.generation() == generation)
     }
 
     /// A message was acknowledged: a work queue has done with it.

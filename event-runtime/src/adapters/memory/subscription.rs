@@ -16,6 +16,7 @@ pub(super) struct MemorySubscription {
     shared: Arc<Shared>,
     stream: Arc<str>,
     durable: Arc<str>,
+    life: u64,
     generation: String,
     ack_wait: Duration,
 }
@@ -28,9 +29,9 @@ impl MemorySubscription {
     ) -> Result<Self, BrokerError> {
         let found = shared.with(stream, |held| {
             held.durable(durable)
-                .map(|(found, _)| (found.generation().to_string(), found.spec().ack_wait))
+                .map(|(found, _)| (found.generation(), found.spec().ack_wait))
         })?;
-        let (generation, ack_wait) = found.ok_or_else(|| {
+        let (life, ack_wait) = found.ok_or_else(|| {
             BrokerError::misconfigured(format!(
                 "there is no durable `{durable}` on the stream `{stream}`: create it first"
             ))
@@ -39,7 +40,8 @@ impl MemorySubscription {
             shared,
             stream: stream.into(),
             durable: durable.into(),
-            generation,
+            life,
+            generation: life.to_string(),
             ack_wait,
         })
     }
@@ -49,7 +51,7 @@ impl MemorySubscription {
         let now = self.shared.now();
         let taken = self.shared.with(&self.stream, |stream| {
             let arrives = stream.next_due();
-            let (durable, messages) = stream.durable(&self.durable)?;
+            let (durable, messages) = stream.living(&self.durable, self.life)?;
             let taken = durable.take(messages, demand, now);
             let again = durable.next_due();
             Some(if taken.is_empty() {
@@ -81,6 +83,7 @@ impl MemorySubscription {
                         shared: Arc::clone(&self.shared),
                         stream: Arc::clone(&self.stream),
                         durable: Arc::clone(&self.durable),
+                        life: self.life,
                         sequence,
                         ack_wait: self.ack_wait,
                     }),

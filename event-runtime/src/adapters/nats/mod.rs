@@ -10,6 +10,7 @@ mod headers;
 mod link;
 mod options;
 mod publish;
+mod reply;
 mod settle;
 mod stored;
 mod subscription;
@@ -168,7 +169,7 @@ impl Broker for Nats {
         async move {
             // Acknowledgements are on the wire once both are flushed; only then may the connections go.
             let (published, settled) = tokio::join!(self.publish.flush(), self.consume.flush());
-            self.window.close();
+            self.window.close().await;
             published.and(settled)
         }
         .boxed()

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::link::{Link, timed};
 use super::window::{Registered, Window};
 use super::{HEADER_ROOM, headers};
-use crate::broker::{BrokerError, Message, Receipt, Stored, lanes, subject};
+use crate::broker::{BrokerError, Message, Receipt, Stored, lanes};
 
 pub(super) async fn publish(
     link: &Link,
@@ -68,14 +68,8 @@ pub(super) async fn publish(
 
 /// What the server would answer by cutting the connection, or not at all.
 fn check(link: &Link, message: &Message) -> Result<(), BrokerError> {
+    message.check()?;
     let subject = &message.subject;
-    if !subject::is_valid(subject) {
-        return Err(BrokerError::permanent(format!(
-            "the subject `{}` is not valid: words between dots, without wildcards, spaces or control characters, {} bytes at most",
-            subject.escape_debug(),
-            lanes::MAX_SUBJECT
-        )));
-    }
     let (size, limit) = (message.payload.len(), link.max_payload());
     if size > limit {
         return Err(BrokerError::permanent(format!(

@@ -88,8 +88,8 @@ pub(super) async fn read(
 pub(super) async fn remove(link: &Link, stream: &str, sequence: u64) -> Result<(), BrokerError> {
     let body = json!({ "seq": sequence, "no_erase": true });
     match call::<Value>(link, &format!("STREAM.MSG.DELETE.{stream}"), &body).await {
-        // 10057: already gone, in older servers' words.
-        Ok(_) | Err(Failure::NotFound | Failure::Refused(10057, _)) => Ok(()),
+        // 10043 and, from older servers, 10057: it is gone already.
+        Ok(_) | Err(Failure::NotFound | Failure::Refused(10043 | 10057, _)) => Ok(()),
         Err(failure) => Err(failure.into()),
     }
 }

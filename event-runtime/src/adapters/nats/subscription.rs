@@ -8,12 +8,12 @@ use async_nats::connection::State;
 use async_nats::{Message, Subscriber};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::headers;
 use super::link::{Link, timed};
+use super::reply;
 use super::settle::NatsSettlement;
 use super::topology::{Consumer, consumer};
 use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
@@ -34,10 +34,10 @@ pub(super) struct NatsSubscription {
     connects: watch::Receiver<u64>,
     /// Asked for and not come yet.
     outstanding: usize,
+    /// The connection was away: the durable may have been deleted and created again meanwhile, unheard.
+    doubted: bool,
     /// When something was heard last, or asked for.
     heard: Instant,
-    /// Whether the connection was made again since the durable was looked at.
-    look_again: bool,
 }
 
 impl NatsSubscription {
@@ -62,8 +62,8 @@ impl NatsSubscription {
             messages,
             connects,
             outstanding: 0,
+            doubted: false,
             heard: Instant::now(),
-            look_again: false,
         })
     }
 
@@ -152,10 +152,10 @@ impl NatsSubscription {
             headers: map,
             ..
         } = message;
-        let reply = reply.unwrap_or_else(|| "".into());
-        let Some((sequence, deliveries, stored_at)) = parse_reply(&reply) else {
+        let address = reply.unwrap_or_else(|| "".into());
+        let Some((sequence, deliveries, stored_at)) = reply::parse(&address) else {
             return Err(BrokerError::transient(format!(
-                "the server sent an acknowledgement address that can't be read: `{reply}`"
+                "the server sent an acknowledgement address that can't be read: `{address}`"
             )));
         };
         Ok(Delivery {
@@ -170,7 +170,7 @@ impl NatsSubscription {
             },
             settle: Settle::new(NatsSettlement {
                 link: self.link.clone(),
-                reply,
+                reply: address,
             }),
         })
     }
@@ -184,7 +184,7 @@ impl NatsSubscription {
                 "the server does not answer, and the connection is being made again",
             ));
         }
-        self.look().await?;
+        self.check_life().await?;
         // The old inbox still holds what came; only the pull is begun again.
         Err(BrokerError::transient(format!(
             "the server was silent about the durable `{}` on the stream `{}`; asking again",
@@ -192,22 +192,26 @@ impl NatsSubscription {
         )))
     }
 
-    /// Looks whether the durable is still the one that it was: another one may stand under its name by now.
-    async fn look(&mut self) -> Result<(), BrokerError> {
+    /// The durable is the one that was subscribed to: retries are told apart by its life.
+    async fn check_life(&mut self) -> Result<(), BrokerError> {
         let Consumer {
             generation,
             ack_wait,
         } = consumer(&self.link, &self.stream, &self.durable).await?;
-        self.look_again = false;
-        self.ack_wait = ack_wait;
-        if self.generation == generation {
-            return Ok(());
+        if generation != self.generation {
+            return Err(BrokerError::misconfigured(format!(
+                "the durable `{}` on the stream `{}` was deleted and created again while it was consumed",
+                self.durable, self.stream
+            )));
         }
-        self.generation = generation;
-        Err(BrokerError::transient(format!(
-            "the durable `{}` on the stream `{}` was deleted and created again; going on with the new one",
-            self.durable, self.stream
-        )))
+        self.ack_wait = ack_wait;
+        Ok(())
+    }
+
+    /// What was asked for before is lost.
+    fn reconnected(&mut self) {
+        self.outstanding = 0;
+        self.doubted = true;
     }
 
     async fn next_batch(&mut self, demand: usize) -> Result<Vec<Delivery>, BrokerError> {
@@ -217,8 +221,11 @@ impl NatsSubscription {
         loop {
             if self.connects.has_changed().unwrap_or(false) {
                 self.connects.mark_unchanged();
-                self.outstanding = 0;
-                self.look_again = true;
+                self.reconnected();
+            }
+            if self.doubted {
+                self.check_life().await?;
+                self.doubted = false;
             }
             // What is here already comes first, without asking anybody.
             while batch.len() < most
@@ -240,20 +247,16 @@ impl NatsSubscription {
             if !batch.is_empty() {
                 return Ok(batch);
             }
-            if self.look_again {
-                self.look().await?;
-            }
             self.pull(demand).await?;
             let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
             let expected = self.outstanding > 0;
             tokio::select! {
+                // Before what may have come by the new connection.
+                biased;
+                _ = self.connects.changed() => self.reconnected(),
                 message = self.messages.next() => {
                     let Some(message) = message else { return self.ended(batch) };
                     batch.extend(self.take(message)?);
-                }
-                _ = self.connects.changed() => {
-                    self.outstanding = 0;
-                    self.look_again = true;
                 }
                 () = tokio::time::sleep_until(silence), if expected => self.recover().await?,
             }
@@ -286,19 +289,19 @@ impl Subscription for NatsSubscription {
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, Result<(), BrokerError>> {
         async move {
+            // Draining still takes in what is on the wire, which unsubscribing would drop until its ack wait is over.
             timed("ending a subscription", async {
-                self.messages
-                    .unsubscribe()
-                    .await
-                    .map_err(|error| error.to_string())
-            })
-            .await?;
-            while let Some(Some(message)) = self.messages.next().now_or_never() {
-                if let Ok(Some(delivery)) = self.take(message) {
-                    delivery.settle.hand_back(None).await?;
+                let drained = self.messages.drain().await;
+                drained.map_err(|error| error.to_string())?;
+                while let Some(message) = self.messages.next().await {
+                    if let Ok(Some(delivery)) = self.take(message) {
+                        let handed = delivery.settle.hand_back(None).await;
+                        handed.map_err(|error| error.to_string())?;
+                    }
                 }
-            }
-            Ok(())
+                Ok(())
+            })
+            .await
         }
         .boxed()
     }
@@ -323,39 +326,4 @@ async fn listen(link: &Link) -> Result<(String, Subscriber), BrokerError> {
     })
     .await?;
     Ok((inbox, messages))
-}
-
-/// Sequence, deliveries and time from `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.….time.…`.
-fn parse_reply(reply: &str) -> Option<(u64, u64, Timestamp)> {
-    let words: Vec<&str> = reply.split('.').collect();
-    let first = match words.len() {
-        9 => 4,
-        11.. => 6,
-        _ => return None,
-    };
-    let deliveries = words[first].parse().ok()?;
-    let sequence = words[first + 1].parse().ok()?;
-    let nanos: i128 = words[first + 3].parse().ok()?;
-    Some((
-        sequence,
-        deliveries,
-        Timestamp::from_nanosecond(nanos).ok()?,
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_reply;
-
-    #[test]
-    fn both_forms_of_the_acknowledgement_address_are_read() {
-        let short =
-            parse_reply("$JS.ACK.ORDERS.billing-charge.2.7.5.1763870400123456789.3").unwrap();
-        let long =
-            parse_reply("$JS.ACK.hub.ACC.ORDERS.billing-charge.2.7.5.1763870400123456789.3.x")
-                .unwrap();
-        assert_eq!(short, long);
-        assert_eq!((short.0, short.1), (7, 2));
-        assert!(parse_reply("$JS.ACK.short").is_none());
-    }
 }

@@ -16,8 +16,10 @@ use super::link::{CALL, Link, timed};
 use super::publish::{Ack, read_ack};
 use crate::broker::{BrokerError, Stored};
 
+/// How long closing waits for the answers that are still to come.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Messages on their way at once.
-const SIZE: usize = 1024;
+const SIZE: u32 = 1024;
 
 #[derive(Clone)]
 pub(super) struct Window {
@@ -80,7 +82,7 @@ impl Window {
         });
         Ok(Self {
             inbox,
-            room: Arc::new(Semaphore::new(SIZE)),
+            room: Arc::new(Semaphore::new(SIZE as usize)),
             next: Arc::default(),
             open,
             reader: Arc::new(reader),
@@ -92,7 +94,10 @@ impl Window {
         let acquire = Arc::clone(&self.room).acquire_owned();
         match tokio::time::timeout(CALL * 3, acquire).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(BrokerError::transient(
+            Ok(Err(_)) => Err(BrokerError::transient(
+                "the connection to the server was closed by this program",
+            )),
+            Err(_) => Err(BrokerError::transient(
                 "the window of unacknowledged messages is full, and the server does not answer",
             )),
         }
@@ -131,8 +136,11 @@ impl Window {
         }
     }
 
-    /// Nothing is published any more, and what has no answer yet is told that none will come.
-    pub(super) fn close(&self) {
+    /// Waits a moment for the answers that are still to come. Then nothing is published any more, and what has no
+    /// answer is told that none will come.
+    pub(super) async fn close(&self) {
+        // Each message on its way has a permit: whoever gets all of them knows that all is answered.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.room.acquire_many(SIZE)).await;
         self.reader.abort();
         close(&self.open);
     }
