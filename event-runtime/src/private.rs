@@ -114,7 +114,7 @@ mod runtime {
 
     pub use futures_util::future::BoxFuture;
 
-    use crate::envelope::DecodeError;
+    use crate::envelope::{DecodeError, Incoming};
     use crate::event::Event;
     pub use crate::handler::{
         BoxedEvent, Class, Classifier, Classify, Context, Extract, HandlerDescriptor, HandlerError,
@@ -127,9 +127,9 @@ mod runtime {
         TypeId::of::<T>()
     }
 
-    /// Reads an event out of a message's body.
-    pub fn decode<E: Event>(payload: &[u8]) -> Result<Received, DecodeError> {
-        let (attributes, event) = crate::envelope::decode::<E>(payload)?;
+    /// Reads an event out of a message.
+    pub fn decode<E: Event>(message: Incoming<'_>) -> Result<Received, DecodeError> {
+        let (attributes, event) = crate::envelope::decode::<E>(message)?;
         Ok(Received {
             attributes,
             event: Box::new(event),

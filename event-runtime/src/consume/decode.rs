@@ -1,4 +1,4 @@
-//! From bytes to an event: whatever can't be read is a failure with its reason.
+//! From a message to an event: whatever can't be read is a failure with its reason.
 
 use super::failure::{Failure, Kind, chain};
 use super::job::Job;
@@ -6,7 +6,7 @@ use crate::envelope::DecodeError;
 use crate::handler::{HandlerDescriptor, Reason, Received};
 
 pub(super) fn decode(handler: &HandlerDescriptor, job: &Job) -> Result<Received, Failure> {
-    (handler.decode)(&job.payload).map_err(|error| {
+    (handler.decode)(job.message()).map_err(|error| {
         let kind = match &error {
             newer if newer.is_newer() => Kind::Newer,
             DecodeError::OtherEvent { .. } => Kind::Final(Reason::UnknownName),

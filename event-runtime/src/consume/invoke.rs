@@ -44,7 +44,7 @@ impl Pipeline {
             Ok(received) => received,
             Err(failure) => {
                 // What is a CloudEvent has its own id even where this program can't read its data.
-                if let Ok(attributes) = crate::envelope::read_attributes(&job.payload) {
+                if let Ok(attributes) = crate::envelope::read_attributes(job.message()) {
                     job.identify(&attributes);
                 }
                 self.arrived(job);

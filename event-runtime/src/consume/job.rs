@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::failure::Kind;
 use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
-use crate::envelope::{Attributes, Headers};
+use crate::envelope::{Attributes, Headers, Incoming};
 use crate::handler::Metadata;
 
 /// One delivery being worked on: the message, where it came from, and how far it has come.
@@ -55,6 +55,11 @@ impl Job {
             mark,
         };
         (job, settle)
+    }
+
+    /// The message, as an event is read from it.
+    pub(super) fn message(&self) -> Incoming<'_> {
+        Incoming::new(&self.headers, &self.payload)
     }
 
     /// Takes the event's own id, once it is known.

@@ -113,6 +113,41 @@ impl Attributes {
         Ok(())
     }
 
+    /// Names and texts of all attributes that are set.
+    pub(super) fn each(&self, mut take: impl FnMut(&str, &str)) {
+        take("specversion", "1.0");
+        take("id", &self.id);
+        take("source", &self.source);
+        take("type", &self.event_type);
+        if let Some(time) = &self.time {
+            take("time", &format!("{time:.3}"));
+        }
+        for (name, value) in self.optional() {
+            if let Some(value) = value {
+                take(name, value);
+            }
+        }
+        for (name, value) in &self.extensions {
+            match value {
+                Value::String(text) => take(name, text),
+                other => take(name, &other.to_string()),
+            }
+        }
+    }
+
+    /// The attributes that are texts and may be absent, in the order in which they are written.
+    pub(super) fn optional(&self) -> [(&'static str, &Option<String>); 7] {
+        [
+            ("datacontenttype", &self.data_content_type),
+            ("dataschema", &self.data_schema),
+            ("subject", &self.subject),
+            ("partitionkey", &self.partition_key),
+            ("correlationid", &self.correlation_id),
+            ("causationid", &self.causation_id),
+            ("traceparent", &self.trace_parent),
+        ]
+    }
+
     /// The rules on what has to be there.
     pub(super) fn check(self, saw_spec_version: bool) -> Result<Self, EnvelopeError> {
         let required = [

@@ -1,4 +1,4 @@
-//! Writes an event.
+//! Writes an event in structured mode.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -29,16 +29,7 @@ impl<T: Serialize> Serialize for Structured<'_, T> {
         if let Some(time) = &attributes.time {
             map.serialize_entry("time", &format_args!("{time:.3}"))?;
         }
-        let optional = [
-            ("datacontenttype", &attributes.data_content_type),
-            ("dataschema", &attributes.data_schema),
-            ("subject", &attributes.subject),
-            ("partitionkey", &attributes.partition_key),
-            ("correlationid", &attributes.correlation_id),
-            ("causationid", &attributes.causation_id),
-            ("traceparent", &attributes.trace_parent),
-        ];
-        for (name, value) in optional {
+        for (name, value) in attributes.optional() {
             if let Some(value) = value {
                 map.serialize_entry(name, value)?;
             }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Context, Needs, Outcome};
 use crate::broker::Start;
-use crate::envelope::{Attributes, DecodeError};
+use crate::envelope::{Attributes, DecodeError, Incoming};
 use crate::event::EventDescriptor;
 
 /// An event whose type only its handler knows.
@@ -36,8 +36,8 @@ pub struct HandlerDescriptor {
     pub needs: fn(&mut Needs),
     /// What the attribute says.
     pub options: HandlerOptions,
-    /// Reads the event out of a message's body.
-    pub decode: fn(&[u8]) -> Result<Received, DecodeError>,
+    /// Reads the event out of a message.
+    pub decode: fn(Incoming<'_>) -> Result<Received, DecodeError>,
     /// Runs the function once.
     pub invoke: fn(BoxedEvent, Context) -> BoxFuture<'static, Outcome>,
 }

@@ -11,6 +11,7 @@ use super::start::Prepared;
 use super::state::LateState;
 use super::{Error, Running};
 use crate::broker::Broker;
+use crate::envelope::Mode;
 use crate::handler::{Catalog, Defaults, Fault, HandlerSet, RetryPolicy, States};
 use crate::telemetry::Observer;
 
@@ -28,6 +29,7 @@ pub struct App {
     pub(super) publish_only: bool,
     pub(super) defaults: Defaults,
     pub(super) grace: Option<Duration>,
+    pub(super) envelope: Option<Mode>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
     environment: Option<BTreeMap<String, String>>,
 }
@@ -100,6 +102,13 @@ impl App {
     /// How long running handlers may take to finish at the end. Default 25 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
+        self
+    }
+
+    /// How published events are written: [`Mode::Structured`], the default, or [`Mode::Binary`]. Both are read
+    /// always, so that services may differ.
+    pub fn envelope(mut self, mode: Mode) -> Self {
+        self.envelope = Some(mode);
         self
     }
 

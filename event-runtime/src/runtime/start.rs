@@ -13,6 +13,7 @@ use super::state::LateState;
 use super::{App, Error, table, topology};
 use crate::broker::{Broker, Topology, lanes};
 use crate::consume::{Pipeline, PipelineSettings, Source, Stopper, Worker, WorkerEnd};
+use crate::envelope::Mode;
 use crate::handler::{Catalog, Fault, HandlerPlan, States};
 use crate::publish::{Publisher, PublisherSettings};
 use crate::telemetry::Observer;
@@ -29,6 +30,7 @@ pub(crate) struct Prepared {
     address: Result<Address, Fault>,
     faults: Vec<Fault>,
     grace: Duration,
+    mode: Mode,
     states: States,
     late_states: Vec<LateState>,
     observers: Vec<Arc<dyn Observer>>,
@@ -62,6 +64,7 @@ impl Prepared {
             None => "app".to_owned(),
         };
         let grace = app.grace.or(settings.grace).unwrap_or(GRACE);
+        let mode = app.envelope.or(settings.envelope).unwrap_or_default();
         if !faults.is_empty() {
             if let Err(fault) = address {
                 faults.push(fault);
@@ -75,6 +78,7 @@ impl Prepared {
             address,
             faults,
             grace,
+            mode,
             states: app.states,
             late_states: app.late_states,
             observers: app.observers,
@@ -155,6 +159,7 @@ impl Prepared {
             settings,
             catalog,
             grace,
+            mode,
             states,
             observers,
             ..
@@ -163,6 +168,7 @@ impl Prepared {
             broker: Arc::clone(&broker),
             service: service.clone(),
             provision: settings.provision,
+            mode,
         });
         let stopper = Stopper::new();
         let shared = PipelineSettings {
