@@ -24,6 +24,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `key = order_id` | the field by which events belong together; an `Option` may be without one | no key |
 /// | `upcast_from = OrderPlacedV1` | the version before; needs `From<OrderPlacedV1>`, or `TryFrom` where it may fail | no earlier version |
 /// | `stream = "SALES"` | the stream for this topic alone | the topic's first word, in upper case |
+/// | `bare` | the message is the event's JSON alone, as programs that don't know CloudEvents write it; its id is the broker's message id, or else `{stream}:{sequence}`; it has this version only | a CloudEvent |
 /// | `crate = path` | where `event_runtime` is, if it is re-exported | `::event_runtime` |
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {

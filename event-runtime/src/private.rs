@@ -31,6 +31,10 @@ pub const fn check_chain<E: Event>() {
         "`upcast_from` names a type whose version is not before this one"
     );
     assert!(
+        !<E::Previous as PreviousVersion>::BARE,
+        "`upcast_from` names a bare event, whose messages don't say that they are that version: leave out its `bare`, or give this event another `name`"
+    );
+    assert!(
         E::TOPIC.same_pattern(topic),
         "all versions of one event have the same topic pattern: another topic is another event, with its own `name`"
     );

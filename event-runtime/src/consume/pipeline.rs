@@ -93,7 +93,7 @@ impl Pipeline {
         from_lane: bool,
         permit: OwnedSemaphorePermit,
     ) {
-        let (mut job, settle) = Job::new(delivery, &generation, from_lane);
+        let (mut job, settle) = Job::new(delivery, &generation, from_lane, self.plan.event);
         let settlement = match self.work(&mut job, permit).await {
             Ok(()) => settle.done().await,
             Err(Cancelled) => self.give_back(&job, settle).await,

@@ -6,8 +6,9 @@
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
+use super::encode::encode_bare;
 use super::{Attributes, EnvelopeError, Headers};
-use crate::event::{self, Event};
+use crate::event::Event;
 
 const PREFIX: &str = "ce-";
 
@@ -24,7 +25,7 @@ pub fn encode_binary<E: Event>(
     attributes.each(|name, value| {
         headers.append(&format!("{PREFIX}{name}"), encode_value(value));
     });
-    Ok((headers, serde_json::to_vec(&event::Written(event))?))
+    Ok((headers, encode_bare(event)?))
 }
 
 /// Reads the attributes out of headers.
@@ -62,7 +63,7 @@ pub(crate) fn encode_value(text: &str) -> String {
 
 /// The text of a header's value: quotes and backslashes undone first, then one round of percent-decoding. A
 /// `%` that begins no code stands for itself, since some writers don't encode.
-fn decode_value(attribute: &str, value: &str) -> Result<String, EnvelopeError> {
+pub(crate) fn decode_value(attribute: &str, value: &str) -> Result<String, EnvelopeError> {
     let unquoted = unquote(value);
     percent_decode_str(unquoted.as_deref().unwrap_or(value))
         .decode_utf8()

@@ -16,6 +16,9 @@ pub fn decode<'a, E: Event>(
     message: impl Into<Incoming<'a>>,
 ) -> Result<(Attributes, E), DecodeError> {
     let message = message.into();
+    if E::BARE {
+        return Ok(message.bare()?);
+    }
     let (attributes, data) = match message.mode() {
         Mode::Binary => {
             let attributes = binary::read_attributes(message.headers)?;

@@ -13,6 +13,11 @@ pub fn encode<E: Event>(attributes: &Attributes, event: &E) -> Result<Vec<u8>, s
     Ok(bytes)
 }
 
+/// Writes a bare event: its data alone. Fails only where the event's own `Serialize` does.
+pub(crate) fn encode_bare<E: Event>(event: &E) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&event::Written(event))
+}
+
 struct Structured<'a, T> {
     attributes: &'a Attributes,
     data: T,

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use super::Headers;
+use super::{Attributes, Headers};
+use crate::event::{Event, Read, VersionError};
 
 /// A message as it arrived: what an event is read from.
 ///
@@ -13,12 +14,38 @@ pub struct Incoming<'a> {
     pub headers: &'a Headers,
     /// Its body.
     pub payload: &'a [u8],
+    source: &'a str,
+    id: &'a str,
 }
 
 impl<'a> Incoming<'a> {
     /// A message of these parts.
     pub fn new(headers: &'a Headers, payload: &'a [u8]) -> Self {
-        Self { headers, payload }
+        Self {
+            headers,
+            payload,
+            source: "",
+            id: "",
+        }
+    }
+
+    /// Says who a bare event is, since its message does not: without this its source and id are empty.
+    pub fn known_as(self, source: &'a str, id: &'a str) -> Self {
+        Self { source, id, ..self }
+    }
+
+    /// Reads the body as the data of a bare event.
+    pub(super) fn bare<E: Event>(&self) -> Result<(Attributes, E), VersionError> {
+        let Read(event) =
+            serde_json::from_slice::<Read<E>>(self.payload).map_err(VersionError::Data)?;
+        let attributes = Attributes {
+            id: self.id.to_owned(),
+            source: self.source.to_owned(),
+            event_type: E::WIRE_TYPE.to_owned(),
+            partition_key: event.key(),
+            ..Attributes::default()
+        };
+        Ok((attributes, event))
     }
 
     /// How it holds its event. What says nothing is read as structured, which says what is wrong with it.

@@ -20,6 +20,8 @@
 //! Which mode a message is in, it says itself: a `Content-Type` that begins with `application/cloudevents` is
 //! structured, else a header `ce-specversion` is binary. Names of headers are of any case. Both modes are read
 //! always; `EVENT_ENVELOPE` says which is written.
+//!
+//! An event that says `#[event(bare)]` has no envelope: its message is the data alone, read and written so.
 
 mod attributes;
 mod binary;
@@ -31,8 +33,12 @@ mod incoming;
 
 pub use self::attributes::Attributes;
 pub use self::binary::encode_binary;
+#[cfg(feature = "runtime")]
+pub(crate) use self::binary::{decode_value, encode_value};
 pub use self::decode::{decode, read_attributes};
 pub use self::encode::encode;
+#[cfg(feature = "runtime")]
+pub(crate) use self::encode::encode_bare;
 pub use self::error::{DecodeError, EnvelopeError};
 pub use self::headers::Headers;
 pub use self::incoming::{Incoming, Mode};

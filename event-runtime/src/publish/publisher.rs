@@ -95,7 +95,8 @@ impl Publisher {
     }
 
     /// Publishes an event under an id of yours, such as an HTTP idempotency key: publishing it again within
-    /// the broker's window (10 min on JetStream) stores it once.
+    /// the broker's window (10 min on JetStream) stores it once. Readers of a bare event see an id that is
+    /// made from yours.
     pub async fn publish_with_id<E: Event>(
         &self,
         id: &str,
@@ -216,7 +217,11 @@ impl Publisher {
         let key = event
             .key()
             .filter(|key| !key.is_empty() && !key.chars().any(char::is_control));
-        let (id, message_id) = self.identity::<E>(id, key.as_deref())?;
+        let (mut id, message_id) = self.identity::<E>(id, key.as_deref())?;
+        if E::BARE {
+            // Its message id is all that readers see.
+            id.clone_from(&message_id);
+        }
         let cause = self.cause.as_deref();
         let attributes = Attributes {
             id,
@@ -243,6 +248,7 @@ impl Publisher {
             extensions: std::collections::BTreeMap::new(),
         };
         let written = match self.shared.mode {
+            _ if E::BARE => envelope::encode_bare(event).map(|payload| (Headers::new(), payload)),
             Mode::Structured => envelope::encode(&attributes, event).map(|payload| {
                 let content_type = [("Content-Type", envelope::CONTENT_TYPE)];
                 (Headers::from_iter(content_type), payload)

@@ -162,6 +162,7 @@ impl NatsSubscription {
             subject: subject.to_string(),
             headers: headers::read(map.as_ref()),
             payload,
+            message_id: map.as_ref().and_then(headers::message_id),
             origin: Origin {
                 stream: Arc::clone(&self.stream),
                 sequence,
