@@ -66,6 +66,7 @@ pub fn derive_handler_error(input: TokenStream) -> TokenStream {
 /// | `retry(max = 24, base = "200ms", cap = "10m")` | runs in all; the first delay, which doubles; the longest delay | as written here |
 /// | `timeout = "20s"` | the longest that one run may take | 20 s |
 /// | `filter(region = "eu")` | only events whose topic has this value for a placeholder | all |
+/// | `others = "skip"` | what becomes of events of other names on the same topic: `"dead_letter"`, or `"skip"` where a topic is shared on purpose | `"dead_letter"` |
 /// | `crate = path` | where `event_runtime` is, if it is re-exported | `::event_runtime` |
 ///
 /// After the event, which may be taken as `E` or `&E`, come `State<T>`, `Metadata`, `Publisher` and any type

@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::Failure;
 use super::heartbeat::{Heartbeats, Pulse};
+use super::invoke::Ended;
 use super::job::Job;
 use super::lane::{Cancelled, Wait};
 use super::retry::{self, Next};
@@ -50,6 +51,8 @@ pub(crate) struct PipelineSettings {
 pub(super) enum Run {
     /// Well, and what it returned is stored.
     Done,
+    /// It is not for this handler, which passes it over.
+    Skipped,
     Failed(Failure),
 }
 
@@ -112,6 +115,10 @@ impl Pipeline {
                     self.observe(job, What::Handled, None);
                     return Ok(());
                 }
+                Run::Skipped => {
+                    self.report_skipped(job);
+                    return Ok(());
+                }
                 Run::Failed(failure) => failure,
             };
             let seed = job.mark.retry_id(self.plan.name());
@@ -137,7 +144,8 @@ impl Pipeline {
             () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
         };
         let stored = match ended {
-            Ok(messages) => self.store_output(job, messages).await?,
+            Ok(Ended::Done(messages)) => self.store_output(job, messages).await?,
+            Ok(Ended::Skipped) => return Ok(Run::Skipped),
             Err(failure) => Err(failure),
         };
         Ok(match stored {

@@ -72,6 +72,8 @@ pub struct HandlerOptions {
     pub start: Option<StartOption>,
     /// A narrower filter than the event's topic: values for some of its placeholders.
     pub filter: &'static [(&'static str, &'static str)],
+    /// Whether events of other names are passed over.
+    pub skip_others: bool,
 }
 
 impl HandlerOptions {
@@ -84,6 +86,7 @@ impl HandlerOptions {
         timeout: None,
         start: None,
         filter: &[],
+        skip_others: false,
     };
 }
 
