@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::attributes::ONCE;
 use super::incoming::{Incoming, Mode};
 use super::{Attributes, DecodeError, EnvelopeError, binary};
 use crate::event::{self, Event};
@@ -170,13 +171,16 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
         let mut saw_spec_version = false;
         let mut broken = None;
         let mut data = None;
+        let mut base64 = false;
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
-                "data" => data = Some(R::read(&attributes.event_type, &mut map)?),
-                "data_base64" => {
-                    map.next_value::<IgnoredAny>()?;
-                    broken.get_or_insert(EnvelopeError::BinaryData);
+                "data" => {
+                    let read = R::read(&attributes.event_type, &mut map)?;
+                    if data.replace(read).is_some() {
+                        broken.get_or_insert(EnvelopeError::rule(&name, ONCE));
+                    }
                 }
+                "data_base64" => base64 |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 _ => {
                     let value = map.next_value::<Value>()?;
                     saw_spec_version |= name == "specversion" && !value.is_null();
@@ -185,6 +189,11 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
                     }
                 }
             }
+        }
+        if base64 {
+            let both = || EnvelopeError::rule("data_base64", "is never beside `data`");
+            let error = data.as_ref().map_or(EnvelopeError::BinaryData, |_| both());
+            broken.get_or_insert(error);
         }
         Ok(Envelope {
             attributes,

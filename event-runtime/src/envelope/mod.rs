@@ -30,6 +30,7 @@ mod encode;
 mod error;
 mod headers;
 mod incoming;
+mod uri;
 
 pub use self::attributes::Attributes;
 pub use self::binary::encode_binary;
