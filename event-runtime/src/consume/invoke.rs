@@ -73,7 +73,8 @@ impl Pipeline {
             published: Mutex::default(),
         });
         let context = Context::new(metadata, Arc::clone(&self.states), publisher);
-        match (descriptor.invoke)(received.event, context).await {
+        let run = descriptor.run(received.event, context, &self.middleware);
+        match run.await {
             Outcome::Done(messages) => Ok(Ended::Done(messages)),
             Outcome::Failed(error) => Err(error.into()),
             Outcome::Output(error) => Err(Failure::last(Reason::Output, chain(&error))),

@@ -13,7 +13,7 @@ use super::lane::{Cancelled, Wait};
 use super::retry::{self, Next};
 use super::stop::{Phase, Stop};
 use crate::broker::{Broker, Delivery, Settle};
-use crate::handler::{HandlerPlan, States};
+use crate::handler::{HandlerPlan, Middleware, States};
 use crate::publish::Publisher;
 use crate::telemetry::{Observer, What};
 
@@ -29,6 +29,7 @@ pub(crate) struct Pipeline {
     pub(super) publisher: Publisher,
     pub(super) broker: Arc<dyn Broker>,
     pub(super) observers: Arc<[Arc<dyn Observer>]>,
+    pub(super) middleware: Arc<[Arc<dyn Middleware>]>,
     pub(super) stop: Stop,
     pub(super) permits: Arc<Semaphore>,
     pub(super) waiting: Semaphore,
@@ -44,6 +45,7 @@ pub(crate) struct PipelineSettings {
     pub(crate) publisher: Publisher,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) observers: Arc<[Arc<dyn Observer>]>,
+    pub(crate) middleware: Arc<[Arc<dyn Middleware>]>,
     pub(crate) stop: Stop,
 }
 
@@ -64,6 +66,7 @@ impl Pipeline {
             publisher,
             broker,
             observers,
+            middleware,
             stop,
         } = settings;
         Self {
@@ -77,6 +80,7 @@ impl Pipeline {
             publisher,
             broker,
             observers,
+            middleware,
             stop,
         }
     }

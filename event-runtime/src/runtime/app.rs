@@ -12,7 +12,7 @@ use super::state::LateState;
 use super::{Error, Running};
 use crate::broker::Broker;
 use crate::envelope::Mode;
-use crate::handler::{Catalog, Defaults, Fault, HandlerSet, RetryPolicy, States};
+use crate::handler::{Catalog, Defaults, Fault, HandlerSet, Middleware, RetryPolicy, States};
 use crate::telemetry::Observer;
 
 /// A service: what its handlers need, and how it is run.
@@ -31,6 +31,7 @@ pub struct App {
     pub(super) grace: Option<Duration>,
     pub(super) envelope: Option<Mode>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
+    pub(super) middleware: Vec<Arc<dyn Middleware>>,
     environment: Option<BTreeMap<String, String>>,
 }
 
@@ -115,6 +116,12 @@ impl App {
     /// Tells an observer what happens to events.
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Runs this around every handler. The first one added is the outermost.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Arc::new(middleware));
         self
     }
 

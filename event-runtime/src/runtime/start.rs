@@ -14,7 +14,7 @@ use super::{App, Error, table, topology};
 use crate::broker::{Broker, Topology, lanes};
 use crate::consume::{Pipeline, PipelineSettings, Source, Stopper, Worker, WorkerEnd};
 use crate::envelope::Mode;
-use crate::handler::{Catalog, Fault, HandlerPlan, States};
+use crate::handler::{Catalog, Fault, HandlerPlan, Middleware, States};
 use crate::publish::{Publisher, PublisherSettings};
 use crate::telemetry::Observer;
 
@@ -34,6 +34,7 @@ pub(crate) struct Prepared {
     states: States,
     late_states: Vec<LateState>,
     observers: Vec<Arc<dyn Observer>>,
+    middleware: Vec<Arc<dyn Middleware>>,
 }
 
 impl Prepared {
@@ -82,6 +83,7 @@ impl Prepared {
             states: app.states,
             late_states: app.late_states,
             observers: app.observers,
+            middleware: app.middleware,
         })
     }
 
@@ -162,6 +164,7 @@ impl Prepared {
             mode,
             states,
             observers,
+            middleware,
             ..
         } = self;
         let publisher = Publisher::new(PublisherSettings {
@@ -177,6 +180,7 @@ impl Prepared {
             publisher: publisher.clone(),
             broker: Arc::clone(&broker),
             observers: observers.into(),
+            middleware: middleware.into(),
             stop: stopper.listen(),
         };
         let handlers: Vec<HandlerPlan> = catalog.handlers().to_vec();
