@@ -8,7 +8,7 @@ use crate::envelope::Headers;
 /// The server recognises a repeated message by this header.
 pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
 
-fn is_ours(name: &str) -> bool {
+pub(super) fn is_ours(name: &str) -> bool {
     name.get(..5)
         .is_some_and(|start| start.eq_ignore_ascii_case("nats-"))
 }

@@ -8,14 +8,14 @@ use async_nats::connection::State;
 use async_nats::{Message, Subscriber};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::headers;
-use super::link::{Link, timed};
+use super::consumer::{Consumer, consumer};
+use super::link::{Link, Links, timed};
+use super::poison::Quarantine;
 use super::settle::NatsSettlement;
-use super::topology::{Consumer, consumer};
+use super::{headers, reply};
 use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
 
 /// A pull ends by itself after this time.
@@ -24,7 +24,7 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub(super) struct NatsSubscription {
-    link: Link,
+    links: Arc<Links>,
     stream: Arc<str>,
     durable: String,
     generation: String,
@@ -38,22 +38,26 @@ pub(super) struct NatsSubscription {
     heard: Instant,
     /// Whether the connection was made again since the durable was looked at.
     look_again: bool,
+    quarantine: Quarantine,
 }
 
 impl NatsSubscription {
     pub(super) async fn begin(
-        link: Link,
+        links: Arc<Links>,
         stream: &str,
         durable: &str,
     ) -> Result<Self, BrokerError> {
+        let link = &links.consume;
         let Consumer {
             generation,
             ack_wait,
-        } = consumer(&link, stream, durable).await?;
+            unsettled,
+        } = consumer(link, stream, durable).await?;
         let connects = link.events.connects();
-        let (inbox, messages) = listen(&link).await?;
+        let (inbox, messages) = listen(link).await?;
         Ok(Self {
-            link,
+            quarantine: Quarantine::new(links.again.then_some(unsettled)),
+            links,
             stream: stream.into(),
             durable: durable.to_owned(),
             generation,
@@ -81,7 +85,8 @@ impl NatsSubscription {
         );
         let reply = self.inbox.clone();
         timed("asking for messages", async {
-            self.link
+            self.links
+                .consume
                 .client
                 .publish_with_reply(subject, reply, request.into())
                 .await
@@ -153,7 +158,7 @@ impl NatsSubscription {
             ..
         } = message;
         let reply = reply.unwrap_or_else(|| "".into());
-        let Some((sequence, deliveries, stored_at)) = parse_reply(&reply) else {
+        let Some((sequence, deliveries, stored_at)) = reply::parse(&reply) else {
             return Err(BrokerError::transient(format!(
                 "the server sent an acknowledgement address that can't be read: `{reply}`"
             )));
@@ -170,7 +175,7 @@ impl NatsSubscription {
                 deliveries,
             },
             settle: Settle::new(NatsSettlement {
-                link: self.link.clone(),
+                links: Arc::clone(&self.links),
                 reply,
             }),
         })
@@ -180,7 +185,7 @@ impl NatsSubscription {
     async fn recover(&mut self) -> Result<(), BrokerError> {
         self.outstanding = 0;
         self.heard = Instant::now();
-        if self.link.client.connection_state() != State::Connected {
+        if self.links.consume.client.connection_state() != State::Connected {
             return Err(BrokerError::transient(
                 "the server does not answer, and the connection is being made again",
             ));
@@ -198,8 +203,10 @@ impl NatsSubscription {
         let Consumer {
             generation,
             ack_wait,
-        } = consumer(&self.link, &self.stream, &self.durable).await?;
+            unsettled,
+        } = consumer(&self.links.consume, &self.stream, &self.durable).await?;
         self.look_again = false;
+        self.quarantine.search(unsettled);
         self.ack_wait = ack_wait;
         if self.generation == generation {
             return Ok(());
@@ -244,6 +251,12 @@ impl NatsSubscription {
             if self.look_again {
                 self.look().await?;
             }
+            let found = self
+                .quarantine
+                .next(&self.links, &self.stream, &self.durable);
+            if let Some(delivery) = found.await {
+                return Ok(vec![delivery]);
+            }
             self.pull(demand).await?;
             let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
             let expected = self.outstanding > 0;
@@ -262,6 +275,7 @@ impl NatsSubscription {
     }
 
     fn ended(&self, batch: Vec<Delivery>) -> Result<Vec<Delivery>, BrokerError> {
+        self.links.end();
         if batch.is_empty() {
             return Err(BrokerError::misconfigured(format!(
                 "the connection that consumed the durable `{}` is closed",
@@ -324,39 +338,4 @@ async fn listen(link: &Link) -> Result<(String, Subscriber), BrokerError> {
     })
     .await?;
     Ok((inbox, messages))
-}
-
-/// Sequence, deliveries and time from `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.….time.…`.
-fn parse_reply(reply: &str) -> Option<(u64, u64, Timestamp)> {
-    let words: Vec<&str> = reply.split('.').collect();
-    let first = match words.len() {
-        9 => 4,
-        11.. => 6,
-        _ => return None,
-    };
-    let deliveries = words[first].parse().ok()?;
-    let sequence = words[first + 1].parse().ok()?;
-    let nanos: i128 = words[first + 3].parse().ok()?;
-    Some((
-        sequence,
-        deliveries,
-        Timestamp::from_nanosecond(nanos).ok()?,
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_reply;
-
-    #[test]
-    fn both_forms_of_the_acknowledgement_address_are_read() {
-        let short =
-            parse_reply("$JS.ACK.ORDERS.billing-charge.2.7.5.1763870400123456789.3").unwrap();
-        let long =
-            parse_reply("$JS.ACK.hub.ACC.ORDERS.billing-charge.2.7.5.1763870400123456789.3.x")
-                .unwrap();
-        assert_eq!(short, long);
-        assert_eq!((short.0, short.1), (7, 2));
-        assert!(parse_reply("$JS.ACK.short").is_none());
-    }
 }
