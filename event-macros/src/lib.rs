@@ -24,6 +24,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `key = order_id` | the field by which events belong together; an `Option` may be without one | no key |
 /// | `upcast_from = OrderPlacedV1` | the version before; needs `From<OrderPlacedV1>`, or `TryFrom` where it may fail | no earlier version |
 /// | `stream = "SALES"` | the stream for this topic alone | the topic's first word, in upper case |
+/// | `bare` | the message is the event's JSON alone, as programs that don't know CloudEvents write it; its id is the broker's message id, or else `{stream}:{sequence}`; it has this version only | a CloudEvent |
 /// | `crate = path` | where `event_runtime` is, if it is re-exported | `::event_runtime` |
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
@@ -65,6 +66,7 @@ pub fn derive_handler_error(input: TokenStream) -> TokenStream {
 /// | `retry(max = 24, base = "200ms", cap = "10m")` | runs in all; the first delay, which doubles; the longest delay | as written here |
 /// | `timeout = "20s"` | the longest that one run may take | 20 s |
 /// | `filter(region = "eu")` | only events whose topic has this value for a placeholder | all |
+/// | `others = "skip"` | what becomes of events of other names on the same topic: `"dead_letter"`, or `"skip"` where a topic is shared on purpose | `"dead_letter"` |
 /// | `crate = path` | where `event_runtime` is, if it is re-exported | `::event_runtime` |
 ///
 /// After the event, which may be taken as `E` or `&E`, come `State<T>`, `Metadata`, `Publisher` and any type

@@ -153,6 +153,16 @@ impl Options {
         }
     }
 
+    /// `key`, alone
+    pub(crate) fn flag(&mut self, key: &str, errors: &mut Errors) -> Option<Ident> {
+        let entry = self.take(key)?;
+        if !matches!(entry.value, Value::Nothing) {
+            let message = format!("`{key}` stands alone, without a value: write `{key}`");
+            errors.add(syn::Error::new(entry.span(), message));
+        }
+        Some(entry.key)
+    }
+
     /// `key = 1`, at least `least`
     pub(crate) fn integer(&mut self, key: &str, least: u32, errors: &mut Errors) -> Option<LitInt> {
         let entry = self.take(key)?;

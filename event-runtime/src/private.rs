@@ -31,6 +31,10 @@ pub const fn check_chain<E: Event>() {
         "`upcast_from` names a type whose version is not before this one"
     );
     assert!(
+        !<E::Previous as PreviousVersion>::BARE,
+        "`upcast_from` names a bare event, whose messages don't say that they are that version: leave out its `bare`, or give this event another `name`"
+    );
+    assert!(
         E::TOPIC.same_pattern(topic),
         "all versions of one event have the same topic pattern: another topic is another event, with its own `name`"
     );
@@ -114,7 +118,7 @@ mod runtime {
 
     pub use futures_util::future::BoxFuture;
 
-    use crate::envelope::DecodeError;
+    use crate::envelope::{DecodeError, Incoming};
     use crate::event::Event;
     pub use crate::handler::{
         BoxedEvent, Class, Classifier, Classify, Context, Extract, HandlerDescriptor, HandlerError,
@@ -127,9 +131,9 @@ mod runtime {
         TypeId::of::<T>()
     }
 
-    /// Reads an event out of a message's body.
-    pub fn decode<E: Event>(payload: &[u8]) -> Result<Received, DecodeError> {
-        let (attributes, event) = crate::envelope::decode::<E>(payload)?;
+    /// Reads an event out of a message.
+    pub fn decode<E: Event>(message: Incoming<'_>) -> Result<Received, DecodeError> {
+        let (attributes, event) = crate::envelope::decode::<E>(message)?;
         Ok(Received {
             attributes,
             event: Box::new(event),

@@ -154,6 +154,7 @@ impl Observer for Seen {
             What::Received => "received".to_owned(),
             What::Retrying { .. } => format!("failed at attempt {attempt}"),
             What::Handled => format!("handled at attempt {attempt}"),
+            What::Skipped => "skipped".to_owned(),
             What::DeadLettered { reason } => format!("dead: {reason}"),
             _ => return,
         };

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use event_runtime::HandlerError;
 use event_runtime::broker::{Message, lanes};
+use event_runtime::{HandlerError, Metadata, State, handler};
 use event_tests::on_each_broker;
 use event_tests::service::{
-    Call, Done, Script, Seen, World, dead_letters, first, give, second, settle, task,
+    Call, Done, Script, Seen, Task, World, dead_letters, first, give, second, settle, task,
 };
 use expect_test::expect;
 
@@ -20,6 +20,7 @@ on_each_broker!(
     a_rejected_event_is_a_dead_letter_at_once,
     what_is_no_event_is_a_dead_letter_at_once,
     an_event_of_another_name_is_a_dead_letter_at_once,
+    a_handler_may_pass_over_events_of_other_names,
     a_broken_envelope_is_a_dead_letter_with_the_rule,
     an_answer_that_can_never_be_stored_makes_a_dead_letter_of_its_input,
     an_answer_without_a_place_makes_a_dead_letter_of_its_input,
@@ -192,6 +193,50 @@ async fn an_event_of_another_name_is_a_dead_letter_at_once(world: World) {
         first x-1 dead: unknown_name
         x-1: the event is a `parcel.sent.v1`, and this handler takes `task.given`"#]]
     .assert_eq(&run_raw(&world, &[body]).await);
+}
+
+/// Shares its topic with events of other names.
+#[handler(others = "skip", start = "all")]
+async fn choosy(_task: Task, metadata: Metadata, State(seen): State<Seen>) {
+    seen.note(format!("choosy runs {}", metadata.id));
+}
+
+async fn a_handler_may_pass_over_events_of_other_names(world: World) {
+    let seen = Seen::default();
+    let app = world.app().only((choosy,)).with_state(seen.clone());
+    let running = app.observe(seen.clone()).start().await.unwrap();
+    let data = r#"{"id":"t1","kind":"a"}"#;
+    for kind in [
+        "parcel.sent.v1",
+        "com.example.other",
+        "task.given.v1",
+        "task.given",
+        "task.given.value.v1",
+    ] {
+        let body = format!(
+            r#"{{"specversion":"1.0","id":"{kind}","source":"/s","type":"{kind}","data":{data}}}"#
+        );
+        let message = Message::new("tasks.a.given", body);
+        let receipt = running.broker().publish(message).await.unwrap();
+        receipt.await.unwrap();
+        settle(&running).await;
+    }
+    expect![[r#"
+        choosy parcel.sent.v1 received
+        choosy parcel.sent.v1 skipped
+        choosy com.example.other received
+        choosy com.example.other skipped
+        choosy task.given.v1 received
+        choosy runs task.given.v1
+        choosy task.given.v1 handled at attempt 1
+        choosy task.given received
+        choosy task.given dead: unknown_name
+        choosy task.given.value.v1 received
+        choosy task.given.value.v1 skipped"#]]
+    .assert_eq(&seen.lines().join("\n"));
+    let letters = dead_letters(&running).await;
+    assert_eq!(letters.len(), 1, "what has the handler's name is kept");
+    running.stop().await.unwrap();
 }
 
 async fn a_broken_envelope_is_a_dead_letter_with_the_rule(world: World) {

@@ -48,6 +48,7 @@ pub(crate) fn event(model: &EventModel<'_>) -> TokenStream {
     let key_name = option(key_name(model).as_deref(), runtime);
     let stream = option(stream.as_ref().map(LitStr::value).as_deref(), runtime);
     let type_name = ident.to_string();
+    let bare = model.bare.is_some();
     quote! {
         const _: () = {
             #check
@@ -66,6 +67,7 @@ pub(crate) fn event(model: &EventModel<'_>) -> TokenStream {
                 const VERSION: #runtime::core::primitive::u32 = #version;
                 const WIRE_TYPE: &'static #runtime::core::primitive::str = #wire_type;
                 const TOPIC: #runtime::TopicTemplate = __TOPIC;
+                const BARE: #runtime::core::primitive::bool = #bare;
                 type Previous = #previous;
 
                 fn topic(&self) -> #runtime::core::result::Result<#runtime::std::string::String, #runtime::TopicError> {

@@ -14,6 +14,7 @@ const OPTIONS: &[&str] = &[
     "key",
     "upcast_from",
     "stream",
+    "bare",
     "crate",
 ];
 
@@ -28,6 +29,7 @@ pub(crate) struct EventModel<'a> {
     pub(crate) key: Option<Path>,
     pub(crate) upcast_from: Option<Path>,
     pub(crate) stream: Option<LitStr>,
+    pub(crate) bare: Option<Ident>,
     pub(crate) runtime: RuntimePath,
 }
 
@@ -57,6 +59,7 @@ impl<'a> EventModel<'a> {
             key: options.path("key", "order_id", errors),
             upcast_from: options.path("upcast_from", "OrderPlacedV1", errors),
             stream: options.string("stream", "\"SALES\"", errors),
+            bare: options.flag("bare", errors),
             runtime: RuntimePath::new(path, errors),
         }
     }

@@ -12,6 +12,7 @@ pub(crate) fn check(model: &EventModel<'_>, errors: &mut Errors) {
     check_stream(model, errors);
     check_placeholders(model, errors);
     check_key(model, errors);
+    check_bare(model, errors);
 }
 
 fn check_generics(model: &EventModel<'_>, errors: &mut Errors) {
@@ -72,6 +73,15 @@ fn check_key(model: &EventModel<'_>, errors: &mut Errors) {
         errors.push(
             key,
             format!("`key` names no field of this event; {}", known(model)),
+        );
+    }
+}
+
+fn check_bare(model: &EventModel<'_>, errors: &mut Errors) {
+    if let (Some(bare), Some(_)) = (&model.bare, &model.upcast_from) {
+        errors.push(
+            bare,
+            "a bare event has one version, since its JSON doesn't say which it is: leave out `bare` or `upcast_from`",
         );
     }
 }

@@ -138,6 +138,10 @@ fn options(model: &HandlerModel<'_>) -> TokenStream {
         .filter
         .iter()
         .map(|(name, value)| quote!((#name, #value)));
+    let skip_others = model
+        .others
+        .as_ref()
+        .is_some_and(|others| others.value() == "skip");
     quote! {
         #runtime::HandlerOptions {
             concurrency: #concurrency,
@@ -147,6 +151,7 @@ fn options(model: &HandlerModel<'_>) -> TokenStream {
             timeout: #timeout,
             start: #start,
             filter: &[#(#filter),*],
+            skip_others: #skip_others,
         }
     }
 }

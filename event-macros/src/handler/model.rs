@@ -19,6 +19,7 @@ const OPTIONS: &[&str] = &[
     "retry",
     "timeout",
     "filter",
+    "others",
     "crate",
 ];
 
@@ -53,6 +54,7 @@ pub(crate) struct HandlerModel<'a> {
     pub(crate) retry: Retry,
     pub(crate) timeout: Option<(u64, Span)>,
     pub(crate) filter: Vec<(String, LitStr)>,
+    pub(crate) others: Option<LitStr>,
     pub(crate) runtime: RuntimePath,
 }
 
@@ -75,6 +77,7 @@ impl<'a> HandlerModel<'a> {
             retry: retry(&mut options, errors),
             timeout: options.duration("timeout", errors),
             filter: filter(&mut options, errors),
+            others: options.string("others", "\"skip\"", errors),
             runtime: RuntimePath::new(path, errors),
         }
     }

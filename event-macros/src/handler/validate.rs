@@ -11,6 +11,7 @@ pub(crate) fn check(model: &HandlerModel<'_>, errors: &mut Errors) {
     check_name(model, errors);
     check_start(model, errors);
     check_retry(model, errors);
+    check_others(model, errors);
 }
 
 fn check_function(model: &HandlerModel<'_>, errors: &mut Errors) {
@@ -134,6 +135,16 @@ fn check_start(model: &HandlerModel<'_>, errors: &mut Errors) {
     let time = text.len() >= 20 && text.as_bytes()[4] == b'-' && text.as_bytes()[10] == b'T';
     if text != "all" && text != "new" && !time {
         errors.push(start, "`start` is `\"all\"`, `\"new\"`, or an RFC 3339 time such as `\"2026-11-24T00:00:00Z\"`");
+    }
+}
+
+fn check_others(model: &HandlerModel<'_>, errors: &mut Errors) {
+    let Some(others) = &model.others else { return };
+    if !matches!(others.value().as_str(), "dead_letter" | "skip") {
+        errors.push(
+            others,
+            "`others` is what becomes of events of other names on the same topic: `\"dead_letter\"`, or `\"skip\"` where that is intended",
+        );
     }
 }
 

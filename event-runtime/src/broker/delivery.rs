@@ -35,6 +35,8 @@ pub struct Delivery {
     pub headers: Headers,
     /// The body.
     pub payload: Bytes,
+    /// The message id that it was published with, if it has one: what the broker recognises a repetition by.
+    pub message_id: Option<String>,
     /// Where it is stored.
     pub origin: Origin,
     /// What settles it.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::message::{is_name, is_value};
 use super::{Delivery, lanes};
-use crate::envelope::Headers;
+use crate::envelope::{Headers, decode_value, encode_value};
 
 const ATTEMPT: &str = "Event-Attempt";
 const REDRIVES: &str = "Event-Redrives";
@@ -204,7 +204,7 @@ impl Failed {
     /// Reads it from a dead letter.
     pub fn read(headers: &Headers) -> Self {
         Self {
-            event_id: headers.get(EVENT_ID).map(str::to_owned),
+            event_id: event_id(headers),
             reason: headers.get(REASON).unwrap_or("unknown").to_owned(),
             error: headers.get(ERROR).unwrap_or_default().to_owned(),
             at: headers.get(LAST_FAILED).and_then(|time| time.parse().ok()),
@@ -214,7 +214,9 @@ impl Failed {
     /// Writes it beside the mark.
     pub fn write(&self, headers: &mut Headers) {
         if let Some(id) = &self.event_id {
-            headers.set(EVENT_ID, header_text(id));
+            let written = encode_value(id);
+            let fits = written.len() <= MAX_ERROR;
+            headers.set(EVENT_ID, if fits { written } else { header_text(id) });
         }
         headers.set(REASON, header_text(&self.reason));
         headers.set(ERROR, header_text(&self.error));
@@ -261,6 +263,11 @@ fn carried_name(name: &str) -> String {
     }
     let unfit = |letter: char| !is_name(letter.encode_utf8(&mut [0; 4]));
     name.replace(unfit, "_")
+}
+
+/// The event's id as it was when the delivery first failed: all that says who a bare event is.
+pub fn event_id(headers: &Headers) -> Option<String> {
+    decode_value(EVENT_ID, headers.get(EVENT_ID)?).ok()
 }
 
 /// Says that the body is not here, but where the origin is, with its length and digest.

@@ -15,9 +15,17 @@ use crate::broker::Message;
 use crate::handler::{Context, Outcome, Reason};
 use crate::publish::Cause;
 
+/// How a run ended that did not fail.
+pub(super) enum Ended {
+    /// Well, with these messages to publish.
+    Done(Vec<Message>),
+    /// Before it began: the event is of another name, and the handler passes those over.
+    Skipped,
+}
+
 impl Pipeline {
-    /// Runs the handler once on this job: the messages to publish, or how it failed.
-    pub(super) async fn invoke(&self, job: &mut Job) -> Result<Vec<Message>, Failure> {
+    /// Runs the handler once on this job: what there is to publish, or how it failed.
+    pub(super) async fn invoke(&self, job: &mut Job) -> Result<Ended, Failure> {
         let from_lane = job.from_lane;
         let run = AssertUnwindSafe(self.run(job)).catch_unwind();
         let watched = Watched::new(run, Arc::clone(&self.pulse), from_lane);
@@ -37,18 +45,18 @@ impl Pipeline {
         }
     }
 
-    async fn run(&self, job: &mut Job) -> Result<Vec<Message>, Failure> {
+    async fn run(&self, job: &mut Job) -> Result<Ended, Failure> {
         let descriptor = self.plan.descriptor;
         // Decoded for each run: the handler owns its event, and a copy would ask `Clone` of every event.
-        let received = match decode(descriptor, job) {
-            Ok(received) => received,
-            Err(failure) => {
+        let received = match decode(&self.plan, job) {
+            Ok(Some(received)) => received,
+            unread => {
                 // What is a CloudEvent has its own id even where this program can't read its data.
-                if let Ok(attributes) = crate::envelope::read_attributes(&job.payload) {
+                if let Ok(attributes) = crate::envelope::read_attributes(job.message()) {
                     job.identify(&attributes);
                 }
                 self.arrived(job);
-                return Err(failure);
+                return unread.map(|_| Ended::Skipped);
             }
         };
         job.identify(&received.attributes);
@@ -65,8 +73,9 @@ impl Pipeline {
             published: Mutex::default(),
         });
         let context = Context::new(metadata, Arc::clone(&self.states), publisher);
-        match (descriptor.invoke)(received.event, context).await {
-            Outcome::Done(messages) => Ok(messages),
+        let run = descriptor.run(received.event, context, &self.middleware);
+        match run.await {
+            Outcome::Done(messages) => Ok(Ended::Done(messages)),
             Outcome::Failed(error) => Err(error.into()),
             Outcome::Output(error) => Err(Failure::last(Reason::Output, chain(&error))),
         }

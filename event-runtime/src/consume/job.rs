@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::failure::Kind;
 use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
-use crate::envelope::{Attributes, Headers};
+use crate::envelope::{Attributes, Headers, Incoming};
+use crate::event::EventDescriptor;
 use crate::handler::Metadata;
 
 /// One delivery being worked on: the message, where it came from, and how far it has come.
@@ -23,13 +24,20 @@ pub(super) struct Job {
     pub(super) event_id: Arc<str>,
     pub(super) event_type: Arc<str>,
     has_event_id: bool,
+    /// The source of a bare event, whose message says nothing of itself.
+    bare_source: Option<String>,
     pub(super) from_lane: bool,
     /// Whether observers know that it has arrived.
     pub(super) arrived: bool,
 }
 
 impl Job {
-    pub(super) fn new(delivery: Delivery, generation: &str, from_lane: bool) -> (Self, Settle) {
+    pub(super) fn new(
+        delivery: Delivery,
+        generation: &str,
+        from_lane: bool,
+        event: &EventDescriptor,
+    ) -> (Self, Settle) {
         let mark = from_lane
             .then(|| Mark::read(&delivery.headers))
             .flatten()
@@ -37,24 +45,48 @@ impl Job {
         let Delivery {
             mut headers,
             payload,
+            message_id,
             settle,
             ..
         } = delivery;
         if !from_lane {
             lane_headers::strip(&mut headers);
         }
+        let bare = event.bare.then(|| {
+            let first = if from_lane {
+                lane_headers::event_id(&headers)
+            } else {
+                message_id.filter(|id| is_event_id(id))
+            };
+            // Services are `/{name}`, so no service has such a source.
+            let source = format!("/streams/{}", mark.origin.stream);
+            (first.unwrap_or_else(|| mark.place()), source)
+        });
+        let has_event_id = bare.is_some();
+        let (event_id, bare_source) =
+            bare.map_or_else(|| (mark.place(), None), |(id, source)| (id, Some(source)));
         let job = Self {
             headers,
             payload,
             marked_attempt: mark.attempt,
-            event_id: mark.place().into(),
-            event_type: "".into(),
-            has_event_id: false,
+            event_id: event_id.into(),
+            event_type: if has_event_id { event.wire_type } else { "" }.into(),
+            has_event_id,
+            bare_source,
             from_lane,
             arrived: false,
             mark,
         };
         (job, settle)
+    }
+
+    /// The message, as an event is read from it.
+    pub(super) fn message(&self) -> Incoming<'_> {
+        let message = Incoming::new(&self.headers, &self.payload);
+        match &self.bare_source {
+            Some(source) => message.known_as(source, &self.event_id),
+            None => message,
+        }
     }
 
     /// Takes the event's own id, once it is known.
@@ -106,4 +138,9 @@ impl Job {
     pub(super) fn topic(&self) -> &str {
         &self.mark.origin.subject
     }
+}
+
+/// Whether a message id can be an event's: not empty, one line, and short enough for a lane's header.
+fn is_event_id(id: &str) -> bool {
+    (1..=256).contains(&id.len()) && !id.chars().any(char::is_control)
 }

@@ -7,12 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::Failure;
 use super::heartbeat::{Heartbeats, Pulse};
+use super::invoke::Ended;
 use super::job::Job;
 use super::lane::{Cancelled, Wait};
 use super::retry::{self, Next};
 use super::stop::{Phase, Stop};
 use crate::broker::{Broker, Delivery, Settle};
-use crate::handler::{HandlerPlan, States};
+use crate::handler::{HandlerPlan, Middleware, States};
 use crate::publish::Publisher;
 use crate::telemetry::{Observer, What};
 
@@ -28,6 +29,7 @@ pub(crate) struct Pipeline {
     pub(super) publisher: Publisher,
     pub(super) broker: Arc<dyn Broker>,
     pub(super) observers: Arc<[Arc<dyn Observer>]>,
+    pub(super) middleware: Arc<[Arc<dyn Middleware>]>,
     pub(super) stop: Stop,
     pub(super) permits: Arc<Semaphore>,
     pub(super) waiting: Semaphore,
@@ -43,6 +45,7 @@ pub(crate) struct PipelineSettings {
     pub(crate) publisher: Publisher,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) observers: Arc<[Arc<dyn Observer>]>,
+    pub(crate) middleware: Arc<[Arc<dyn Middleware>]>,
     pub(crate) stop: Stop,
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct PipelineSettings {
 pub(super) enum Run {
     /// Well, and what it returned is stored.
     Done,
+    /// It is not for this handler, which passes it over.
+    Skipped,
     Failed(Failure),
 }
 
@@ -61,6 +66,7 @@ impl Pipeline {
             publisher,
             broker,
             observers,
+            middleware,
             stop,
         } = settings;
         Self {
@@ -74,6 +80,7 @@ impl Pipeline {
             publisher,
             broker,
             observers,
+            middleware,
             stop,
         }
     }
@@ -93,7 +100,7 @@ impl Pipeline {
         from_lane: bool,
         permit: OwnedSemaphorePermit,
     ) {
-        let (mut job, settle) = Job::new(delivery, generation, from_lane);
+        let (mut job, settle) = Job::new(delivery, generation, from_lane, self.plan.event);
         let settlement = match self.work(&mut job, permit).await {
             Ok(()) => settle.done().await,
             Err(Cancelled) => self.give_back(&job, settle).await,
@@ -110,6 +117,10 @@ impl Pipeline {
             let failure = match self.attempt(job).await? {
                 Run::Done => {
                     self.observe(job, What::Handled, None);
+                    return Ok(());
+                }
+                Run::Skipped => {
+                    self.report_skipped(job);
                     return Ok(());
                 }
                 Run::Failed(failure) => failure,
@@ -137,7 +148,8 @@ impl Pipeline {
             () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
         };
         let stored = match ended {
-            Ok(messages) => self.store_output(job, messages).await?,
+            Ok(Ended::Done(messages)) => self.store_output(job, messages).await?,
+            Ok(Ended::Skipped) => return Ok(Run::Skipped),
             Err(failure) => Err(failure),
         };
         Ok(match stored {

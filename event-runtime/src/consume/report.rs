@@ -33,6 +33,17 @@ impl Pipeline {
         }
     }
 
+    pub(super) fn report_skipped(&self, job: &Job) {
+        self.observe(job, What::Skipped, None);
+        tracing::debug!(
+            event_id = &*job.event_id,
+            event_type = &*job.event_type,
+            topic = job.topic(),
+            handler = self.plan.name(),
+            "skipped: an event of another name",
+        );
+    }
+
     pub(super) fn report_retry(
         &self,
         job: &Job,

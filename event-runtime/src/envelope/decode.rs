@@ -7,23 +7,28 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Attributes, DecodeError, EnvelopeError};
+use super::attributes::ONCE;
+use super::incoming::{Incoming, Mode};
+use super::{Attributes, DecodeError, EnvelopeError, binary};
 use crate::event::{self, Event};
 
-/// Reads a message as the event `E`, whatever version of it was written.
-pub fn decode<E: Event>(payload: &[u8]) -> Result<(Attributes, E), DecodeError> {
-    let text = text(payload)?;
-    let (attributes, data) = match read::<Typed<E>>(text) {
-        Ok(envelope) => envelope.check()?,
-        // Either the envelope is broken or the data is; only a second look can tell.
-        Err(_) => {
-            let (attributes, raw) = read::<Raw>(text).map_err(EnvelopeError::NotJson)?.check()?;
-            (attributes, Data::Raw(raw))
+/// Reads a message as the event `E`, in either mode, whatever version of it was written.
+pub fn decode<'a, E: Event>(
+    message: impl Into<Incoming<'a>>,
+) -> Result<(Attributes, E), DecodeError> {
+    let message = message.into();
+    if E::BARE {
+        return Ok(message.bare()?);
+    }
+    let (attributes, data) = match message.mode() {
+        Mode::Binary => {
+            let attributes = binary::read_attributes(message.headers)?;
+            (attributes, data(message.payload)?)
         }
-    };
-    let raw = match data {
-        Data::Typed(event) => return Ok((attributes, event)),
-        Data::Raw(raw) => raw,
+        Mode::Structured => match structured(message.payload)? {
+            (attributes, Data::Typed(event)) => return Ok((attributes, event)),
+            (attributes, Data::Raw(raw)) => (attributes, raw),
+        },
     };
     let found = event::parse_wire_type(&attributes.event_type);
     let Some((_, version)) = found.filter(|(name, _)| *name == E::NAME) else {
@@ -32,14 +37,39 @@ pub fn decode<E: Event>(payload: &[u8]) -> Result<(Attributes, E), DecodeError> 
             wanted: E::NAME,
         });
     };
-    let event = event::read::<E>(version, raw)?;
+    let event = event::read::<E>(version, data)?;
     Ok((attributes, event))
 }
 
 /// Reads the attributes alone.
-pub fn read_attributes(payload: &[u8]) -> Result<Attributes, EnvelopeError> {
-    let envelope = read::<Raw>(text(payload)?).map_err(EnvelopeError::NotJson)?;
-    Ok(envelope.check()?.0)
+pub fn read_attributes<'a>(message: impl Into<Incoming<'a>>) -> Result<Attributes, EnvelopeError> {
+    let message = message.into();
+    match message.mode() {
+        Mode::Binary => binary::read_attributes(message.headers),
+        Mode::Structured => {
+            let text = text(message.payload)?;
+            let envelope = read::<Raw>(text).map_err(EnvelopeError::NotJson)?;
+            Ok(envelope.check()?.0)
+        }
+    }
+}
+
+fn structured<E: Event>(payload: &[u8]) -> Result<(Attributes, Data<'_, E>), EnvelopeError> {
+    let text = text(payload)?;
+    if let Ok(envelope) = read::<Typed<E>>(text) {
+        return envelope.check();
+    }
+    // Either the envelope is broken or the data is; only a second look can tell.
+    let (attributes, raw) = read::<Raw>(text).map_err(EnvelopeError::NotJson)?.check()?;
+    Ok((attributes, Data::Raw(raw)))
+}
+
+/// The body of an event in binary mode: its data, or none.
+fn data(payload: &[u8]) -> Result<&str, EnvelopeError> {
+    if payload.is_empty() {
+        return Ok(Raw::absent());
+    }
+    text(payload)
 }
 
 fn text(payload: &[u8]) -> Result<&str, EnvelopeError> {
@@ -141,13 +171,16 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
         let mut saw_spec_version = false;
         let mut broken = None;
         let mut data = None;
+        let mut base64 = false;
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
-                "data" => data = Some(R::read(&attributes.event_type, &mut map)?),
-                "data_base64" => {
-                    map.next_value::<IgnoredAny>()?;
-                    broken.get_or_insert(EnvelopeError::BinaryData);
+                "data" => {
+                    let read = R::read(&attributes.event_type, &mut map)?;
+                    if data.replace(read).is_some() {
+                        broken.get_or_insert(EnvelopeError::rule(&name, ONCE));
+                    }
                 }
+                "data_base64" => base64 |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 _ => {
                     let value = map.next_value::<Value>()?;
                     saw_spec_version |= name == "specversion" && !value.is_null();
@@ -156,6 +189,11 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
                     }
                 }
             }
+        }
+        if base64 {
+            let both = || EnvelopeError::rule("data_base64", "is never beside `data`");
+            let error = data.as_ref().map_or(EnvelopeError::BinaryData, |_| both());
+            broken.get_or_insert(error);
         }
         Ok(Envelope {
             attributes,

@@ -1,4 +1,4 @@
-//! Writes an event.
+//! Writes an event in structured mode.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -11,6 +11,11 @@ pub fn encode<E: Event>(attributes: &Attributes, event: &E) -> Result<Vec<u8>, s
     let data = event::Written(event);
     serde_json::to_writer(&mut bytes, &Structured { attributes, data })?;
     Ok(bytes)
+}
+
+/// Writes a bare event: its data alone. Fails only where the event's own `Serialize` does.
+pub(crate) fn encode_bare<E: Event>(event: &E) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&event::Written(event))
 }
 
 struct Structured<'a, T> {
@@ -29,16 +34,7 @@ impl<T: Serialize> Serialize for Structured<'_, T> {
         if let Some(time) = &attributes.time {
             map.serialize_entry("time", &format_args!("{time:.3}"))?;
         }
-        let optional = [
-            ("datacontenttype", &attributes.data_content_type),
-            ("dataschema", &attributes.data_schema),
-            ("subject", &attributes.subject),
-            ("partitionkey", &attributes.partition_key),
-            ("correlationid", &attributes.correlation_id),
-            ("causationid", &attributes.causation_id),
-            ("traceparent", &attributes.trace_parent),
-        ];
-        for (name, value) in optional {
+        for (name, value) in attributes.optional() {
             if let Some(value) = value {
                 map.serialize_entry(name, value)?;
             }

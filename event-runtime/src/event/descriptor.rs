@@ -20,6 +20,8 @@ pub struct EventDescriptor {
     pub topic: TopicTemplate,
     /// The field that is its key.
     pub key: Option<&'static str>,
+    /// Whether its messages are the JSON alone, without an envelope.
+    pub bare: bool,
     /// The stream that the type asks for; otherwise it is named after the topic's first word.
     pub stream: Option<&'static str>,
     /// The Rust type, for messages.
@@ -50,6 +52,7 @@ impl EventDescriptor {
             wire_type: E::WIRE_TYPE,
             topic: E::TOPIC,
             key,
+            bare: <E as Event>::BARE,
             stream,
             type_name,
             file,

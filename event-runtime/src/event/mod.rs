@@ -54,6 +54,10 @@ pub trait Event: Send + Sync + Sized + 'static {
     const WIRE_TYPE: &'static str;
     /// Where events of this type are published.
     const TOPIC: TopicTemplate;
+    /// Whether the message is the event's JSON alone, without an envelope: `#[event(bare)]`. What an envelope
+    /// would say comes from the broker then: the id is the message id or `{stream}:{sequence}`, the time is
+    /// when it was stored.
+    const BARE: bool = false;
     /// The version before this one, or [`NoPrevious`].
     type Previous: PreviousVersion;
 

@@ -28,6 +28,10 @@ pub trait PreviousVersion: Sized + sealed::Sealed {
     #[doc(hidden)]
     const FORM: Option<(&'static str, u32, TopicTemplate)>;
 
+    /// Whether its messages have no envelope, and so no version.
+    #[doc(hidden)]
+    const BARE: bool;
+
     /// Reads `data`, which was written as `version`.
     #[doc(hidden)]
     fn read(version: u32, data: &str, newest: u32) -> Result<Self, VersionError>;
@@ -46,6 +50,7 @@ mod sealed {
 #[diagnostic::do_not_recommend]
 impl<E: Event> PreviousVersion for E {
     const FORM: Option<(&'static str, u32, TopicTemplate)> = Some((E::NAME, E::VERSION, E::TOPIC));
+    const BARE: bool = <E as Event>::BARE;
 
     fn read(version: u32, data: &str, newest: u32) -> Result<Self, VersionError> {
         if version == E::VERSION {
@@ -78,6 +83,7 @@ impl<E: Event> PreviousVersion for E {
 
 impl PreviousVersion for NoPrevious {
     const FORM: Option<(&'static str, u32, TopicTemplate)> = None;
+    const BARE: bool = false;
 
     fn read(version: u32, _: &str, newest: u32) -> Result<Self, VersionError> {
         Err(VersionError::Unknown {

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Context, Needs, Outcome};
 use crate::broker::Start;
-use crate::envelope::{Attributes, DecodeError};
+use crate::envelope::{Attributes, DecodeError, Incoming};
 use crate::event::EventDescriptor;
 
 /// An event whose type only its handler knows.
@@ -36,8 +36,8 @@ pub struct HandlerDescriptor {
     pub needs: fn(&mut Needs),
     /// What the attribute says.
     pub options: HandlerOptions,
-    /// Reads the event out of a message's body.
-    pub decode: fn(&[u8]) -> Result<Received, DecodeError>,
+    /// Reads the event out of a message.
+    pub decode: fn(Incoming<'_>) -> Result<Received, DecodeError>,
     /// Runs the function once.
     pub invoke: fn(BoxedEvent, Context) -> BoxFuture<'static, Outcome>,
 }
@@ -72,6 +72,8 @@ pub struct HandlerOptions {
     pub start: Option<StartOption>,
     /// A narrower filter than the event's topic: values for some of its placeholders.
     pub filter: &'static [(&'static str, &'static str)],
+    /// Whether events of other names are passed over.
+    pub skip_others: bool,
 }
 
 impl HandlerOptions {
@@ -84,6 +86,7 @@ impl HandlerOptions {
         timeout: None,
         start: None,
         filter: &[],
+        skip_others: false,
     };
 }
 

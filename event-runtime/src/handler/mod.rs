@@ -6,6 +6,7 @@ mod context;
 mod descriptor;
 mod error;
 mod extract;
+mod middleware;
 mod outcome;
 mod plan;
 mod reason;
@@ -19,6 +20,7 @@ pub use self::descriptor::{
 };
 pub use self::error::{Class, Classifier, Classify, HandlerError, classify};
 pub use self::extract::{Extract, Needs, State};
+pub use self::middleware::{BoxFuture, Call, Middleware, Next};
 pub use self::outcome::{IntoEvents, Outcome, Returned};
 pub use self::plan::{Defaults, HandlerPlan, Overrides};
 pub use self::reason::Reason;

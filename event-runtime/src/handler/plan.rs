@@ -61,6 +61,8 @@ pub struct HandlerPlan {
     pub timeout: Duration,
     /// How often and after which delays a failed event is run again.
     pub retry: RetryPolicy,
+    /// Whether events of other names are passed over (`others = "skip"`) instead of kept as dead letters.
+    pub skips_others: bool,
     /// Whether this process runs it (`EVENT_HANDLERS`).
     pub runs_here: bool,
 }
@@ -132,6 +134,7 @@ impl HandlerPlan {
             concurrency,
             timeout,
             retry,
+            skips_others: options.skip_others,
             runs_here: true,
         };
         (plan, faults)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::streams::Streams;
 use super::{Cause, Provision, PublishError, identity};
 use crate::broker::{Broker, BrokerError, Message, Receipt, Stored, lanes};
-use crate::envelope::{self, Attributes, Headers};
+use crate::envelope::{self, Attributes, Headers, Mode};
 use crate::event::Event;
 
 /// How long a broker that does not answer is asked again, with the same message id.
@@ -32,6 +32,7 @@ struct Shared {
     streams: Streams,
     service: String,
     source: String,
+    mode: Mode,
 }
 
 /// What a publisher is made from.
@@ -39,6 +40,7 @@ pub(crate) struct PublisherSettings {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) service: String,
     pub(crate) provision: Provision,
+    pub(crate) mode: Mode,
 }
 
 /// An event that the broker has stored.
@@ -61,6 +63,7 @@ impl Publisher {
             broker,
             service,
             provision,
+            mode,
         } = settings;
         let streams = Streams::new(Arc::clone(&broker), provision);
         let source = format!("/{service}");
@@ -70,6 +73,7 @@ impl Publisher {
                 streams,
                 service,
                 source,
+                mode,
             }),
             cause: None,
         }
@@ -91,7 +95,8 @@ impl Publisher {
     }
 
     /// Publishes an event under an id of yours, such as an HTTP idempotency key: publishing it again within
-    /// the broker's window (10 min on JetStream) stores it once.
+    /// the broker's window (10 min on JetStream) stores it once. Readers of a bare event see an id that is
+    /// made from yours.
     pub async fn publish_with_id<E: Event>(
         &self,
         id: &str,
@@ -212,7 +217,11 @@ impl Publisher {
         let key = event
             .key()
             .filter(|key| !key.is_empty() && !key.chars().any(char::is_control));
-        let (id, message_id) = self.identity::<E>(id, key.as_deref())?;
+        let (mut id, message_id) = self.identity::<E>(id, key.as_deref())?;
+        if E::BARE {
+            // Its message id is all that readers see.
+            id.clone_from(&message_id);
+        }
         let cause = self.cause.as_deref();
         let attributes = Attributes {
             id,
@@ -238,13 +247,18 @@ impl Publisher {
             trace_parent: cause.and_then(|cause| cause.trace_parent.clone()),
             extensions: std::collections::BTreeMap::new(),
         };
-        let payload =
-            envelope::encode(&attributes, event).map_err(|source| PublishError::Encode {
-                event: wire_type,
-                source,
-            })?;
-        let mut headers = Headers::new();
-        headers.append("Content-Type", envelope::CONTENT_TYPE);
+        let written = match self.shared.mode {
+            _ if E::BARE => envelope::encode_bare(event).map(|payload| (Headers::new(), payload)),
+            Mode::Structured => envelope::encode(&attributes, event).map(|payload| {
+                let content_type = [("Content-Type", envelope::CONTENT_TYPE)];
+                (Headers::from_iter(content_type), payload)
+            }),
+            Mode::Binary => envelope::encode_binary(&attributes, event),
+        };
+        let (headers, payload) = written.map_err(|source| PublishError::Encode {
+            event: wire_type,
+            source,
+        })?;
         let message = Message::new(topic, payload).id(message_id).headers(headers);
         Ok((attributes.id, message))
     }

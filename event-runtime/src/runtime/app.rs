@@ -11,7 +11,8 @@ use super::start::Prepared;
 use super::state::LateState;
 use super::{Error, Running};
 use crate::broker::Broker;
-use crate::handler::{Catalog, Defaults, Fault, HandlerSet, RetryPolicy, States};
+use crate::envelope::Mode;
+use crate::handler::{Catalog, Defaults, Fault, HandlerSet, Middleware, RetryPolicy, States};
 use crate::telemetry::Observer;
 
 /// A service: what its handlers need, and how it is run.
@@ -28,7 +29,9 @@ pub struct App {
     pub(super) publish_only: bool,
     pub(super) defaults: Defaults,
     pub(super) grace: Option<Duration>,
+    pub(super) envelope: Option<Mode>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
+    pub(super) middleware: Vec<Arc<dyn Middleware>>,
     environment: Option<BTreeMap<String, String>>,
 }
 
@@ -103,9 +106,22 @@ impl App {
         self
     }
 
+    /// How published events are written: [`Mode::Structured`], the default, or [`Mode::Binary`]. Both are read
+    /// always, so that services may differ.
+    pub fn envelope(mut self, mode: Mode) -> Self {
+        self.envelope = Some(mode);
+        self
+    }
+
     /// Tells an observer what happens to events.
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Runs this around every handler. The first one added is the outermost.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Arc::new(middleware));
         self
     }
 

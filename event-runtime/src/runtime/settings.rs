@@ -1,9 +1,11 @@
 //! Settings: what the builder says, else the environment, else a default.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::broker::Secret;
+use crate::envelope::Mode;
 use crate::handler::{Fault, Overrides};
 use crate::publish::Provision;
 
@@ -16,6 +18,7 @@ use crate::publish::Provision;
 /// | `EVENT_PROVISION` | `create`: create what is missing; `check`: only look | `create` |
 /// | `EVENT_HANDLERS` | the handlers that run here, with commas | all |
 /// | `EVENT_GRACE` | how long running handlers may take to finish at the end | `25s` |
+/// | `EVENT_ENVELOPE` | how events are written: `structured` JSON, or `binary` (attributes as headers); both are read | `structured` |
 /// | `EVENT_LOG` | what is logged, as in `info,event_runtime=debug` | `info` |
 /// | `EVENT_DEAD_LETTER_AGE` | how long a dead letter is kept, set when its stream is created | `30d` |
 /// | `EVENT_HANDLER_<NAME>_CONCURRENCY`, `_TIMEOUT`, `_RETRY_MAX`, `_RETRY_BASE`, `_RETRY_CAP` | one handler's settings, over its attribute | |
@@ -37,6 +40,8 @@ pub struct Settings {
     pub handlers: Option<Vec<String>>,
     /// How long running handlers may take to finish at the end.
     pub grace: Option<Duration>,
+    /// How published events are written.
+    pub envelope: Option<Mode>,
     /// How long a dead letter is kept.
     pub dead_letter_age: Duration,
     /// Single handlers' settings.
@@ -85,14 +90,8 @@ impl Settings {
             }
             parsed
         };
-        let provision = get("EVENT_PROVISION").map_or(Provision::default(), |value| {
-            value.parse().unwrap_or_else(|rule| {
-                faults.push(Fault::new(format!(
-                    "EVENT_PROVISION=`{value}` means nothing: it {rule}"
-                )));
-                Provision::default()
-            })
-        });
+        let provision = word(get("EVENT_PROVISION"), "EVENT_PROVISION", &mut faults);
+        let envelope = word(get("EVENT_ENVELOPE"), "EVENT_ENVELOPE", &mut faults);
         let handlers = get("EVENT_HANDLERS").map(|names| {
             names
                 .split(',')
@@ -105,9 +104,10 @@ impl Settings {
         let settings = Self {
             broker: secret("EVENT_BROKER"),
             service: text("EVENT_SERVICE"),
-            provision,
+            provision: provision.unwrap_or_default(),
             handlers,
             grace,
+            envelope,
             dead_letter_age: age.unwrap_or(Duration::from_hours(30 * 24)),
             overrides: overrides(variables, &mut faults),
             nats: NatsSettings {
@@ -122,6 +122,23 @@ impl Settings {
         };
         (settings, faults)
     }
+}
+
+/// One of a few words.
+fn word<T: FromStr<Err = &'static str>>(
+    value: Option<&str>,
+    name: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    let value = value?;
+    value
+        .parse()
+        .map_err(|rule| {
+            faults.push(Fault::new(format!(
+                "{name}=`{value}` means nothing: it {rule}"
+            )));
+        })
+        .ok()
 }
 
 const HANDLER: &str = "EVENT_HANDLER_";

@@ -13,7 +13,8 @@ use super::state::LateState;
 use super::{App, Error, table, topology};
 use crate::broker::{Broker, Topology, lanes};
 use crate::consume::{Pipeline, PipelineSettings, Source, Stopper, Worker, WorkerEnd};
-use crate::handler::{Catalog, Fault, HandlerPlan, States};
+use crate::envelope::Mode;
+use crate::handler::{Catalog, Fault, HandlerPlan, Middleware, States};
 use crate::publish::{Publisher, PublisherSettings};
 use crate::telemetry::Observer;
 
@@ -29,9 +30,11 @@ pub(crate) struct Prepared {
     address: Result<Address, Fault>,
     faults: Vec<Fault>,
     grace: Duration,
+    mode: Mode,
     states: States,
     late_states: Vec<LateState>,
     observers: Vec<Arc<dyn Observer>>,
+    middleware: Vec<Arc<dyn Middleware>>,
 }
 
 impl Prepared {
@@ -62,6 +65,7 @@ impl Prepared {
             None => "app".to_owned(),
         };
         let grace = app.grace.or(settings.grace).unwrap_or(GRACE);
+        let mode = app.envelope.or(settings.envelope).unwrap_or_default();
         if !faults.is_empty() {
             if let Err(fault) = address {
                 faults.push(fault);
@@ -75,9 +79,11 @@ impl Prepared {
             address,
             faults,
             grace,
+            mode,
             states: app.states,
             late_states: app.late_states,
             observers: app.observers,
+            middleware: app.middleware,
         })
     }
 
@@ -155,14 +161,17 @@ impl Prepared {
             settings,
             catalog,
             grace,
+            mode,
             states,
             observers,
+            middleware,
             ..
         } = self;
         let publisher = Publisher::new(PublisherSettings {
             broker: Arc::clone(&broker),
             service: service.clone(),
             provision: settings.provision,
+            mode,
         });
         let stopper = Stopper::new();
         let shared = PipelineSettings {
@@ -171,6 +180,7 @@ impl Prepared {
             publisher: publisher.clone(),
             broker: Arc::clone(&broker),
             observers: observers.into(),
+            middleware: middleware.into(),
             stop: stopper.listen(),
         };
         let handlers: Vec<HandlerPlan> = catalog.handlers().to_vec();

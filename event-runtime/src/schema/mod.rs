@@ -13,16 +13,18 @@ pub fn contract(event: &EventDescriptor) -> Value {
     let mut generator = SchemaSettings::draft07().for_serialize().into_generator();
     let mut schema = (event.schema)(&mut generator).to_value();
     if let Value::Object(schema) = &mut schema {
-        schema.insert(
-            "x-event".into(),
-            serde_json::json!({
-                "name": event.name,
-                "version": event.version,
-                "type": event.wire_type,
-                "topic": event.topic.as_str(),
-                "key": event.key,
-            }),
-        );
+        let mut about = serde_json::json!({
+            "name": event.name,
+            "version": event.version,
+            "type": event.wire_type,
+            "topic": event.topic.as_str(),
+            "key": event.key,
+        });
+        if event.bare {
+            // The message is this and nothing around it.
+            about["bare"] = true.into();
+        }
+        schema.insert("x-event".into(), about);
     }
     sorted(schema)
 }

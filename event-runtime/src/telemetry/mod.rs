@@ -51,6 +51,8 @@ pub enum What<'a> {
     },
     /// The handler finished well, and what it returned is stored.
     Handled,
+    /// It is an event of another name, and the handler passes those over (`others = "skip"`).
+    Skipped,
     /// It is stored as a dead letter.
     DeadLettered {
         /// Why: `attempts`, `rejected`, `undecodable`, `unknown_name`, `newer_version` or `output`.

@@ -13,6 +13,7 @@ use super::{clock, story};
 use crate::broker::Broker;
 use crate::consume::chain;
 use crate::dead_letters::{DeadLetter, DeadLetters, Filter};
+use crate::envelope::Mode;
 use crate::event::Event;
 use crate::publish::{Provision, Published, Publisher, PublisherSettings};
 use crate::runtime::App;
@@ -85,6 +86,7 @@ impl TestApp {
             broker: Arc::clone(&bench.broker),
             service: service.clone(),
             provision: Provision::Create,
+            mode: Mode::default(),
         });
         Self {
             bench,

@@ -49,6 +49,7 @@ pub(super) enum Step {
     Received { payload: Bytes, topic: String },
     Retrying { delay: Duration, error: String },
     Handled,
+    Skipped,
     DeadLettered { reason: String, error: String },
 }
 
@@ -117,6 +118,7 @@ impl History {
                 error: error(),
             },
             What::Handled => Step::Handled,
+            What::Skipped => Step::Skipped,
             What::DeadLettered { reason } => Step::DeadLettered {
                 reason: reason.to_owned(),
                 error: error(),

@@ -107,6 +107,7 @@ impl<'a> Story<'a> {
             ),
             Step::Handled if attempt == 1 => format!("{name} handled {event}"),
             Step::Handled => format!("{name} handled {event} at attempt {attempt}"),
+            Step::Skipped => format!("{name} passed over {event}"),
             Step::DeadLettered { reason, error } => format!(
                 "{name} gave up {event} at attempt {attempt}, now a dead letter ({reason}): {error}"
             ),

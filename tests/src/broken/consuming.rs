@@ -125,6 +125,7 @@ fn twice(inner: Box<dyn Subscription>) -> Box<dyn Subscription> {
     Changed::batches(inner, |batch| {
         let doubled = batch.into_iter().flat_map(|delivery| {
             let double = Delivery {
+                message_id: delivery.message_id.clone(),
                 subject: delivery.subject.clone(),
                 headers: delivery.headers.clone(),
                 payload: delivery.payload.clone(),

@@ -21,6 +21,7 @@ pub(super) struct Kept {
     pub(super) subject: String,
     pub(super) headers: Headers,
     pub(super) payload: Bytes,
+    pub(super) id: Option<String>,
     pub(super) stored_at: Timestamp,
     at: Instant,
 }
@@ -139,6 +140,7 @@ impl Stream {
             subject,
             mut headers,
             payload,
+            id,
             ..
         } = message;
         headers.retain(|name| !name.to_ascii_lowercase().starts_with("nats-"));
@@ -148,6 +150,7 @@ impl Stream {
                 subject,
                 headers,
                 payload,
+                id,
                 stored_at,
                 at,
             },

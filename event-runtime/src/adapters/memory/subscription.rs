@@ -73,6 +73,7 @@ impl MemorySubscription {
                     subject: kept.subject,
                     headers: kept.headers,
                     payload: kept.payload,
+                    message_id: kept.id,
                     origin: Origin {
                         stream: Arc::clone(&self.stream),
                         sequence,

@@ -25,13 +25,19 @@ pub(super) async fn connect(options: &NatsOptions) -> Result<Connected, BrokerEr
     let publish = open(options, &servers, &address, "publish").await?;
     let version = publish.client.server_info().version;
     check_version(&version, &address)?;
-    let consume = open(options, &servers, &address, "consume").await?;
+    let consume = consumer(options).await?;
     api::check_jetstream(&publish, &address).await?;
     Ok(Connected {
         address,
         publish,
         consume,
     })
+}
+
+/// The connection that consumes; again where the one before has ended.
+pub(super) async fn consumer(options: &NatsOptions) -> Result<Link, BrokerError> {
+    let servers = servers(&options.address)?;
+    open(options, &servers, &shown(&servers), "consume").await
 }
 
 fn servers(address: &Secret) -> Result<Vec<ServerAddr>, BrokerError> {

@@ -5,7 +5,10 @@ use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::broker::BrokerError;
 use crate::envelope::Headers;
 
-fn is_ours(name: &str) -> bool {
+/// The server recognises a repeated message by this header.
+pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
+
+pub(super) fn is_ours(name: &str) -> bool {
     name.get(..5)
         .is_some_and(|start| start.eq_ignore_ascii_case("nats-"))
 }
@@ -39,6 +42,11 @@ pub(super) fn read(map: Option<&HeaderMap>) -> Headers {
             values.iter().map(move |value| (name, value.as_str()))
         })
         .collect()
+}
+
+/// The message id that a delivery was published with.
+pub(super) fn message_id(map: &HeaderMap) -> Option<String> {
+    map.get(MESSAGE_ID).map(|id| id.as_str().to_owned())
 }
 
 /// Headers as the server stores them: `NATS/1.0`, then a line each.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +39,37 @@ impl Link {
             asked.await.map(drop).map_err(|error| error.to_string())
         })
         .await
+    }
+}
+
+/// The two connections, as what consumes needs them.
+pub(super) struct Links {
+    /// For deliveries and what settles them.
+    pub(super) consume: Link,
+    /// For publishing and for the server's API.
+    pub(super) publish: Link,
+    /// Whether this is not the first connection that consumes: the one before broke for good.
+    pub(super) again: bool,
+    ended: AtomicBool,
+}
+
+impl Links {
+    pub(super) fn new(consume: Link, publish: Link, again: bool) -> Self {
+        Self {
+            consume,
+            publish,
+            again,
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// The client library has given up the connection that consumes, and does not make it again.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 }
 

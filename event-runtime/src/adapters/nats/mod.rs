@@ -6,9 +6,11 @@
 
 mod api;
 mod connect;
+mod consumer;
 mod headers;
 mod link;
 mod options;
+mod poison;
 mod publish;
 mod reply;
 mod settle;
@@ -18,12 +20,14 @@ mod topology;
 mod window;
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
 
 use self::connect::Connected;
-use self::link::Link;
+use self::link::{Link, Links};
 pub use self::options::NatsOptions;
 use self::subscription::NatsSubscription;
 use self::window::Window;
@@ -40,10 +44,10 @@ const HEADER_ROOM: usize = 8 * 1024;
 /// A connection to NATS servers with JetStream, 2.12 or newer.
 pub struct Nats {
     address: String,
+    options: NatsOptions,
     /// For publishing and for the server's API.
     publish: Link,
-    /// For deliveries and what settles them.
-    consume: Link,
+    links: Mutex<Arc<Links>>,
     window: Window,
 }
 
@@ -58,10 +62,22 @@ impl Nats {
         let window = Window::open(publish.clone()).await?;
         Ok(Self {
             address,
+            options,
+            links: Mutex::new(Arc::new(Links::new(consume, publish.clone(), false))),
             publish,
-            consume,
             window,
         })
+    }
+
+    /// The connections, the one that consumes made again if it has ended: it does where the client library's
+    /// task panics, as it does on some headers.
+    async fn links(&self) -> Result<Arc<Links>, BrokerError> {
+        let mut links = self.links.lock().await;
+        if links.has_ended() {
+            let consume = connect::consumer(&self.options).await?;
+            *links = Arc::new(Links::new(consume, self.publish.clone(), true));
+        }
+        Ok(Arc::clone(&links))
     }
 }
 
@@ -142,7 +158,7 @@ impl Broker for Nats {
     ) -> BoxFuture<'a, Result<Box<dyn Subscription>, BrokerError>> {
         async move {
             let subscription =
-                NatsSubscription::begin(self.consume.clone(), stream, durable).await?;
+                NatsSubscription::begin(self.links().await?, stream, durable).await?;
             Ok(Box::new(subscription) as Box<dyn Subscription>)
         }
         .boxed()
@@ -168,7 +184,8 @@ impl Broker for Nats {
     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
         async move {
             // Acknowledgements are on the wire once both are flushed; only then may the connections go.
-            let (published, settled) = tokio::join!(self.publish.flush(), self.consume.flush());
+            let links = Arc::clone(&*self.links.lock().await);
+            let (published, settled) = tokio::join!(self.publish.flush(), links.consume.flush());
             self.window.close().await;
             published.and(settled)
         }

@@ -38,7 +38,7 @@ pub(super) async fn publish(
         to = hidden;
     }
     if let Some(id) = id {
-        map.insert("Nats-Msg-Id", id);
+        map.insert(headers::MESSAGE_ID, id);
     }
     let room = window.room().await?;
     let Registered {

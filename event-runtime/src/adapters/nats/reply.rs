@@ -20,6 +20,12 @@ pub(super) fn parse(reply: &str) -> Option<(u64, u64, Timestamp)> {
     ))
 }
 
+/// The address of a delivery that was not read from the connection. The server finds it by its sequence in the
+/// stream; the other numbers have to be possible.
+pub(super) fn build(stream: &str, durable: &str, sequence: u64, delivery: u64) -> String {
+    format!("$JS.ACK.{stream}.{durable}.1.{sequence}.{delivery}.0.0")
+}
+
 #[cfg(test)]
 mod tests {
     use super::parse;

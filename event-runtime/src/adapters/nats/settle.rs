@@ -1,6 +1,7 @@
 //! Settles one delivery.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Subject;
@@ -8,20 +9,28 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::link::{Link, timed};
+use super::link::{Link, Links, timed};
 use crate::broker::{BrokerError, Settlement, Verdict};
 
 pub(super) struct NatsSettlement {
-    pub(super) link: Link,
+    pub(super) links: Arc<Links>,
     pub(super) reply: Subject,
 }
 
 impl NatsSettlement {
     /// Nothing answers: an acknowledgement that is lost is a delivery that comes again.
     async fn tell(&self, what: Bytes) -> Result<(), BrokerError> {
+        let told = self.tell_on(&self.links.consume, what.clone()).await;
+        // Any connection reaches the server.
+        if told.is_err() && self.links.has_ended() {
+            return self.tell_on(&self.links.publish, what).await;
+        }
+        told
+    }
+
+    async fn tell_on(&self, link: &Link, what: Bytes) -> Result<(), BrokerError> {
         timed("settling", async {
-            self.link
-                .client
+            link.client
                 .publish(self.reply.clone(), what)
                 .await
                 .map_err(|error| error.to_string())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -54,12 +55,38 @@ struct WireMessage {
     time: String,
 }
 
+/// A message with its headers as they were written, whatever they are.
+pub(super) struct Raw {
+    pub(super) subject: String,
+    pub(super) sequence: u64,
+    pub(super) stored_at: Timestamp,
+    pub(super) headers: Vec<u8>,
+    pub(super) payload: Vec<u8>,
+}
+
 pub(super) async fn read(
     link: &Link,
     stream: &str,
     filter: &str,
     sequence: u64,
 ) -> Result<Option<StoredMessage>, BrokerError> {
+    let found = read_raw(link, stream, filter, sequence).await?;
+    Ok(found.map(|raw| StoredMessage {
+        subject: raw.subject,
+        sequence: raw.sequence,
+        stored_at: raw.stored_at,
+        headers: headers::parse(&raw.headers),
+        payload: raw.payload.into(),
+    }))
+}
+
+/// The first message from this place on.
+pub(super) async fn read_raw(
+    link: &Link,
+    stream: &str,
+    filter: &str,
+    sequence: u64,
+) -> Result<Option<Raw>, BrokerError> {
     let body = json!({ "seq": sequence, "next_by_subj": filter });
     let found: Option<Got> =
         optional(call(link, &format!("STREAM.MSG.GET.{stream}"), &body).await)?;
@@ -76,11 +103,11 @@ pub(super) async fn read(
         Some(text) => STANDARD.decode(text).map_err(|_| unreadable()),
         None => Ok(Vec::new()),
     };
-    Ok(Some(StoredMessage {
+    Ok(Some(Raw {
         sequence: message.seq,
         stored_at: message.time.parse().map_err(|_| unreadable())?,
-        headers: headers::parse(&decode(&message.hdrs)?),
-        payload: decode(&message.data)?.into(),
+        headers: decode(&message.hdrs)?,
+        payload: decode(&message.data)?,
         subject: message.subject,
     }))
 }

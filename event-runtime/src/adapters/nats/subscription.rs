@@ -11,11 +11,11 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::headers;
-use super::link::{Link, timed};
-use super::reply;
+use super::consumer::{Consumer, consumer};
+use super::link::{Link, Links, timed};
+use super::poison::Quarantine;
 use super::settle::NatsSettlement;
-use super::topology::{Consumer, consumer};
+use super::{headers, reply};
 use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
 
 /// A pull ends by itself after this time.
@@ -24,7 +24,7 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub(super) struct NatsSubscription {
-    link: Link,
+    links: Arc<Links>,
     stream: Arc<str>,
     durable: String,
     generation: String,
@@ -38,22 +38,26 @@ pub(super) struct NatsSubscription {
     doubted: bool,
     /// When something was heard last, or asked for.
     heard: Instant,
+    quarantine: Quarantine,
 }
 
 impl NatsSubscription {
     pub(super) async fn begin(
-        link: Link,
+        links: Arc<Links>,
         stream: &str,
         durable: &str,
     ) -> Result<Self, BrokerError> {
+        let link = &links.consume;
         let Consumer {
             generation,
             ack_wait,
-        } = consumer(&link, stream, durable).await?;
+            unsettled,
+        } = consumer(link, stream, durable).await?;
         let connects = link.events.connects();
-        let (inbox, messages) = listen(&link).await?;
+        let (inbox, messages) = listen(link).await?;
         Ok(Self {
-            link,
+            quarantine: Quarantine::new(links.again.then_some(unsettled)),
+            links,
             stream: stream.into(),
             durable: durable.to_owned(),
             generation,
@@ -81,7 +85,8 @@ impl NatsSubscription {
         );
         let reply = self.inbox.clone();
         timed("asking for messages", async {
-            self.link
+            self.links
+                .consume
                 .client
                 .publish_with_reply(subject, reply, request.into())
                 .await
@@ -162,6 +167,7 @@ impl NatsSubscription {
             subject: subject.to_string(),
             headers: headers::read(map.as_ref()),
             payload,
+            message_id: map.as_ref().and_then(headers::message_id),
             origin: Origin {
                 stream: Arc::clone(&self.stream),
                 sequence,
@@ -169,7 +175,7 @@ impl NatsSubscription {
                 deliveries,
             },
             settle: Settle::new(NatsSettlement {
-                link: self.link.clone(),
+                links: Arc::clone(&self.links),
                 reply: address,
             }),
         })
@@ -179,7 +185,7 @@ impl NatsSubscription {
     async fn recover(&mut self) -> Result<(), BrokerError> {
         self.outstanding = 0;
         self.heard = Instant::now();
-        if self.link.client.connection_state() != State::Connected {
+        if self.links.consume.client.connection_state() != State::Connected {
             return Err(BrokerError::transient(
                 "the server does not answer, and the connection is being made again",
             ));
@@ -197,13 +203,15 @@ impl NatsSubscription {
         let Consumer {
             generation,
             ack_wait,
-        } = consumer(&self.link, &self.stream, &self.durable).await?;
+            unsettled,
+        } = consumer(&self.links.consume, &self.stream, &self.durable).await?;
         if generation != self.generation {
             return Err(BrokerError::misconfigured(format!(
                 "the durable `{}` on the stream `{}` was deleted and created again while it was consumed",
                 self.durable, self.stream
             )));
         }
+        self.quarantine.search(unsettled);
         self.ack_wait = ack_wait;
         Ok(())
     }
@@ -247,6 +255,12 @@ impl NatsSubscription {
             if !batch.is_empty() {
                 return Ok(batch);
             }
+            let found = self
+                .quarantine
+                .next(&self.links, &self.stream, &self.durable);
+            if let Some(delivery) = found.await {
+                return Ok(vec![delivery]);
+            }
             self.pull(demand).await?;
             let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
             let expected = self.outstanding > 0;
@@ -264,6 +278,7 @@ impl NatsSubscription {
     }
 
     fn ended(&self, batch: Vec<Delivery>) -> Result<Vec<Delivery>, BrokerError> {
+        self.links.end();
         if batch.is_empty() {
             return Err(BrokerError::misconfigured(format!(
                 "the connection that consumed the durable `{}` is closed",

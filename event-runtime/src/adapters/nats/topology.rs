@@ -36,18 +36,23 @@ struct WireState {
 }
 
 #[derive(Deserialize)]
-struct WireConsumer {
+pub(super) struct WireConsumer {
     name: String,
-    created: String,
-    config: Value,
+    pub(super) created: String,
+    pub(super) config: Value,
     num_pending: u64,
-    num_ack_pending: u64,
+    pub(super) num_ack_pending: u64,
+    #[serde(default)]
+    pub(super) delivered: Place,
+    #[serde(default)]
+    pub(super) ack_floor: Place,
 }
 
-/// What a subscription has to know of its durable.
-pub(super) struct Consumer {
-    pub(super) generation: String,
-    pub(super) ack_wait: Duration,
+/// How far a durable has come, in its own count and in the stream's.
+#[derive(Deserialize, Default)]
+pub(super) struct Place {
+    pub(super) consumer_seq: u64,
+    pub(super) stream_seq: u64,
 }
 
 pub(super) async fn streams_for(link: &Link, filter: &str) -> Result<Vec<StreamInfo>, BrokerError> {
@@ -185,7 +190,7 @@ pub(super) async fn durable(
     Ok(consumer_info(link, stream, name).await?.map(durable_info))
 }
 
-async fn consumer_info(
+pub(super) async fn consumer_info(
     link: &Link,
     stream: &str,
     name: &str,
@@ -198,36 +203,6 @@ async fn consumer_info(
         )
         .await,
     )
-}
-
-/// What a subscription has to know, or that the durable is gone.
-pub(super) async fn consumer(
-    link: &Link,
-    stream: &str,
-    name: &str,
-) -> Result<Consumer, BrokerError> {
-    let Some(found) = consumer_info(link, stream, name).await? else {
-        return Err(BrokerError::misconfigured(format!(
-            "the durable `{name}` on the stream `{stream}` is gone: was it or the stream deleted? Restart the service to create it again"
-        )));
-    };
-    let ack_wait =
-        Duration::from_nanos(found.config["ack_wait"].as_u64().unwrap_or(30_000_000_000));
-    Ok(Consumer {
-        generation: generation(&found.created),
-        ack_wait,
-    })
-}
-
-/// The time of creation, to the nanosecond, as a word for subjects and ids.
-fn generation(created: &str) -> String {
-    match created.parse::<jiff::Timestamp>() {
-        Ok(time) => format!("{:x}", time.as_nanosecond()),
-        Err(_) => created
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .collect(),
-    }
 }
 
 fn durable_info(found: WireConsumer) -> DurableInfo {
@@ -329,7 +304,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
