@@ -383,8 +383,8 @@ pub(super) async fn read(
 pub(super) async fn remove(link: &Link, stream: &str, sequence: u64) -> Result<(), BrokerError> {
     let body = json!({ "seq": sequence, "no_erase": true });
     match call::<Value>(link, &format!("STREAM.MSG.DELETE.{stream}"), &body).await {
-        // 10057: already gone, in older servers' words.
-        Ok(_) | Err(Failure::NotFound | Failure::Refused(10057, _)) => Ok(()),
+        // Already gone, in the server's words: 10043, and 10057.
+        Ok(_) | Err(Failure::NotFound | Failure::Refused(10043 | 10057, _)) => Ok(()),
         Err(failure) => Err(failure.into()),
     }
 }
