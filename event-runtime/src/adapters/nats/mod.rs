@@ -10,6 +10,7 @@ mod headers;
 mod link;
 mod options;
 mod publish;
+mod refusal;
 mod settle;
 mod subscription;
 mod topology;
