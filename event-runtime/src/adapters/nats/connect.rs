@@ -80,7 +80,9 @@ async fn open(
             heard.hear(&event);
             std::future::ready(())
         });
-    let attempt = tokio::time::timeout(CONNECT * 2, connect.connect(servers)).await;
+    let bare = servers.iter().cloned().map(without_login);
+    let bare: Vec<ServerAddr> = bare.collect::<Result<_, _>>()?;
+    let attempt = tokio::time::timeout(CONNECT * 2, connect.connect(bare)).await;
     let client: Client = match attempt {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => {
@@ -89,6 +91,15 @@ async fn open(
         Err(_) => return Err(refusal::silent(address)),
     };
     Ok(Link { client, events })
+}
+
+/// The client library logs whole addresses, and needs no login in them: it gets it apart.
+fn without_login(server: ServerAddr) -> Result<ServerAddr, BrokerError> {
+    let mut url = server.into_inner();
+    let host = url.set_username("").and(url.set_password(None));
+    host.ok()
+        .and_then(|()| ServerAddr::from_url(url).ok())
+        .ok_or_else(unreadable)
 }
 
 fn login(options: &NatsOptions, servers: &[ServerAddr]) -> Result<ConnectOptions, BrokerError> {
