@@ -2,7 +2,10 @@
 
 pub mod bakery;
 pub mod broken;
+pub mod certificates;
 pub mod faulty;
+pub mod jwt;
+pub mod model;
 pub mod nats;
 pub mod proxy;
 pub mod service;

@@ -18,7 +18,7 @@ use crate::telemetry::Observer;
 /// A service: what its handlers need, and how it is run.
 ///
 /// The builder is over the environment ([`Settings`]), and that is over the defaults.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct App {
     pub(super) service: Option<String>,
     pub(super) broker: Option<Arc<dyn Broker>>,
@@ -177,5 +177,17 @@ impl App {
             ));
         }
         Prepared::new(self, settings, catalog, faults)
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the environment and the default address: both may hold passwords.
+        f.debug_struct("App")
+            .field("service", &self.service)
+            .field("broker", &self.broker)
+            .field("states", &self.states)
+            .field("observers", &self.observers)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! One durable: how far it has come, and what is delivered and not settled.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use tokio::time::Instant;
 
@@ -16,12 +16,15 @@ pub(super) struct Durable {
     unsettled: HashMap<u64, Unsettled>,
     /// The unsettled ones by the time at which they are delivered again.
     due: BTreeSet<(Instant, u64)>,
+    /// Those whose time has come. Only settling stops them now; may hold settled ones.
+    again: VecDeque<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Unsettled {
     deliveries: u64,
-    due: Instant,
+    /// `None` once it waits in `again`.
+    due: Option<Instant>,
 }
 
 impl Durable {
@@ -32,6 +35,7 @@ impl Durable {
             cursor: first,
             unsettled: HashMap::new(),
             due: BTreeSet::new(),
+            again: VecDeque::new(),
         }
     }
 
@@ -67,6 +71,15 @@ impl Durable {
         subject::matches(&self.spec.filter, &kept.subject)
     }
 
+    /// Lets happen what is due: deliveries whose time has come go among those that are delivered again.
+    pub(super) fn advance(&mut self, now: Instant) {
+        while let Some(&(due, sequence)) = self.due.first()
+            && due <= now
+        {
+            self.redeliver(sequence);
+        }
+    }
+
     /// What is to be delivered now, with its count: first what comes again, then what is new.
     pub(super) fn take(
         &mut self,
@@ -76,14 +89,12 @@ impl Durable {
     ) -> Vec<(u64, Kept, u64)> {
         let mut taken = Vec::new();
         while taken.len() < demand
-            && let Some(&(due, sequence)) = self.due.first()
-            && due <= now
+            && let Some(sequence) = self.again.pop_front()
         {
-            self.due.pop_first();
-            let Some(unsettled) = self.unsettled.remove(&sequence) else {
+            // It may have been settled since, or removed from the stream.
+            let Some(unsettled) = self.unsettled.get(&sequence) else {
                 continue;
             };
-            // A message removed from the stream is delivered no more.
             let Some(kept) = messages.get(&sequence) else {
                 continue;
             };
@@ -110,8 +121,11 @@ impl Durable {
 
     fn deliver(&mut self, sequence: u64, deliveries: u64, now: Instant) {
         let due = now + self.spec.ack_wait;
-        self.unsettled
-            .insert(sequence, Unsettled { deliveries, due });
+        let unsettled = Unsettled {
+            deliveries,
+            due: Some(due),
+        };
+        self.unsettled.insert(sequence, unsettled);
         self.due.insert((due, sequence));
     }
 
@@ -122,16 +136,26 @@ impl Durable {
 
     /// It is settled, also when that comes late.
     pub(super) fn settle(&mut self, sequence: u64) {
-        if let Some(unsettled) = self.unsettled.remove(&sequence) {
-            self.due.remove(&(unsettled.due, sequence));
+        if let Some(Unsettled { due: Some(due), .. }) = self.unsettled.remove(&sequence) {
+            self.due.remove(&(due, sequence));
         }
     }
 
-    /// It comes again at this time, unless something else happens before.
+    /// It is delivered again as soon as someone asks.
+    pub(super) fn redeliver(&mut self, sequence: u64) {
+        if let Some(unsettled) = self.unsettled.get_mut(&sequence)
+            && let Some(due) = unsettled.due.take()
+        {
+            self.due.remove(&(due, sequence));
+            self.again.push_back(sequence);
+        }
+    }
+
+    /// It comes again at this time, unless something else happens before; too late once its time has come.
     pub(super) fn redeliver_at(&mut self, sequence: u64, at: Instant) {
-        if let Some(unsettled) = self.unsettled.get_mut(&sequence) {
-            self.due.remove(&(unsettled.due, sequence));
-            unsettled.due = at;
+        if let Some(Unsettled { due: Some(due), .. }) = self.unsettled.get_mut(&sequence) {
+            self.due.remove(&(*due, sequence));
+            *due = at;
             self.due.insert((at, sequence));
         }
     }

@@ -29,6 +29,14 @@ impl MemorySettlement {
         })
     }
 
+    fn redeliver(&self) -> Result<(), BrokerError> {
+        self.shared.with(&self.stream, |stream| {
+            if let Some((durable, _)) = stream.durable(&self.durable) {
+                durable.redeliver(self.sequence);
+            }
+        })
+    }
+
     fn done(&self) -> Result<(), BrokerError> {
         self.shared.with(&self.stream, |stream| {
             if let Some((durable, _)) = stream.living(&self.durable, self.life) {
@@ -43,7 +51,8 @@ impl Settlement for MemorySettlement {
     fn settle(&self, verdict: Verdict) -> BoxFuture<'_, Result<(), BrokerError>> {
         let settled = match verdict {
             Verdict::Done => self.done(),
-            Verdict::HandBack(delay) => self.redeliver_in(delay.unwrap_or_default()),
+            Verdict::HandBack(None) => self.redeliver(),
+            Verdict::HandBack(Some(delay)) => self.redeliver_in(delay),
         };
         // There may be room for another delivery, or one that is due.
         self.shared.changed.notify_waiters();

@@ -163,8 +163,12 @@ impl Stream {
         self.epoch.0.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
-    /// Lets happen what is due: delayed messages arrive, old ids and old dead letters are forgotten.
+    /// Lets happen what is due: delayed messages arrive, ack waits end, old ids and old dead letters are
+    /// forgotten.
     pub(super) fn advance(&mut self, now: Instant) {
+        for durable in self.durables.values_mut() {
+            durable.advance(now);
+        }
         while let Some(entry) = self.delayed.first_entry() {
             let due = entry.key().0;
             if due > now {
@@ -190,11 +194,11 @@ impl Stream {
     }
 
     fn expire(&mut self, now: Instant, max_age: Duration) {
-        while let Some(entry) = self.messages.first_entry() {
-            if now.saturating_duration_since(entry.get().at) < max_age {
+        while let Some((&sequence, kept)) = self.messages.first_key_value() {
+            if now.saturating_duration_since(kept.at) < max_age {
                 break;
             }
-            entry.remove();
+            self.remove(sequence);
         }
     }
 
@@ -268,7 +272,7 @@ impl Stream {
     /// A message was acknowledged: a work queue has done with it.
     pub(super) fn acknowledged(&mut self, sequence: u64) {
         if matches!(self.spec.kind, StreamKind::Retry { .. }) {
-            self.messages.remove(&sequence);
+            self.remove(sequence);
         }
     }
 
@@ -300,7 +304,11 @@ impl Stream {
         })
     }
 
+    /// Removes a message. What is gone is not unsettled any more, at any durable.
     pub(super) fn remove(&mut self, sequence: u64) {
         self.messages.remove(&sequence);
+        for durable in self.durables.values_mut() {
+            durable.settle(sequence);
+        }
     }
 }

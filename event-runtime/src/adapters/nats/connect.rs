@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
+use async_nats::{Client, ConnectOptions, ServerAddr};
 
 use super::link::{Events, Link};
-use super::{NatsOptions, api};
+use super::{NatsOptions, api, refusal};
 use crate::broker::{BrokerError, Secret};
 
 /// Scheduled messages came with this version: retry lanes need them.
@@ -49,13 +49,15 @@ fn servers(address: &Secret) -> Result<Vec<ServerAddr>, BrokerError> {
     addresses
         .map(|address| {
             // The text may hold a password: it is not repeated, and neither is what the parser says of it.
-            address.parse().map_err(|_| {
-                BrokerError::misconfigured(
-                    "EVENT_BROKER can't be read: it is `nats://host:4222` or `tls://host:4222`, several with commas between them",
-                )
-            })
+            address.parse().map_err(|_| unreadable())
         })
         .collect()
+}
+
+fn unreadable() -> BrokerError {
+    BrokerError::misconfigured(
+        "EVENT_BROKER can't be read: it is `nats://host:4222` or `tls://host:4222`, several with commas between them",
+    )
 }
 
 /// Hosts and ports alone.
@@ -84,15 +86,26 @@ async fn open(
             heard.hear(&event);
             std::future::ready(())
         });
-    let attempt = tokio::time::timeout(CONNECT * 2, connect.connect(servers)).await;
+    let bare = servers.iter().cloned().map(without_login);
+    let bare: Vec<ServerAddr> = bare.collect::<Result<_, _>>()?;
+    let attempt = tokio::time::timeout(CONNECT * 2, connect.connect(bare)).await;
     let client: Client = match attempt {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => {
-            return Err(refused(error.kind(), address).because(Redacted::new(&error, servers)));
+            return Err(refusal::refused(&error, options, servers, address));
         }
-        Err(_) => return Err(refused(ConnectErrorKind::TimedOut, address)),
+        Err(_) => return Err(refusal::silent(address)),
     };
     Ok(Link { client, events })
+}
+
+/// The client library logs whole addresses, and needs no login in them: it gets it apart.
+fn without_login(server: ServerAddr) -> Result<ServerAddr, BrokerError> {
+    let mut url = server.into_inner();
+    let host = url.set_username("").and(url.set_password(None));
+    host.ok()
+        .and_then(|()| ServerAddr::from_url(url).ok())
+        .ok_or_else(unreadable)
 }
 
 fn login(options: &NatsOptions, servers: &[ServerAddr]) -> Result<ConnectOptions, BrokerError> {
@@ -128,25 +141,16 @@ fn login(options: &NatsOptions, servers: &[ServerAddr]) -> Result<ConnectOptions
     if let Some(token) = &options.token {
         connect = connect.token(token.reveal().to_owned());
     }
-    for (file, variable) in [
-        (&options.ca, "EVENT_NATS_CA"),
-        (&options.cert, "EVENT_NATS_CERT"),
-        (&options.key, "EVENT_NATS_KEY"),
-    ] {
-        if let Some(file) = file {
-            std::fs::metadata(file).map_err(|error| {
-                BrokerError::misconfigured(format!("the file `{file}` ({variable}) can't be read"))
-                    .because(error)
-            })?;
-        }
-    }
     if let Some(ca) = &options.ca {
+        check_pem(ca, "EVENT_NATS_CA", "CERTIFICATE")?;
         connect = connect
             .add_root_certificates(PathBuf::from(ca))
             .require_tls(true);
     }
     match (&options.cert, &options.key) {
         (Some(cert), Some(key)) => {
+            check_pem(cert, "EVENT_NATS_CERT", "CERTIFICATE")?;
+            check_pem(key, "EVENT_NATS_KEY", "PRIVATE KEY")?;
             connect = connect
                 .add_client_certificate(PathBuf::from(cert), PathBuf::from(key))
                 .require_tls(true);
@@ -159,6 +163,24 @@ fn login(options: &NatsOptions, servers: &[ServerAddr]) -> Result<ConnectOptions
         }
     }
     Ok(connect)
+}
+
+/// Whether a file holds what it should: the client library takes one that holds nothing for empty.
+fn check_pem(file: &str, variable: &str, what: &str) -> Result<(), BrokerError> {
+    let text = std::fs::read(file).map_err(|error| {
+        BrokerError::misconfigured(format!("the file `{file}` ({variable}) can't be read"))
+            .because(error)
+    })?;
+    // `-----BEGIN EC PRIVATE KEY-----` is one too.
+    let begins = String::from_utf8_lossy(&text)
+        .lines()
+        .any(|line| line.starts_with("-----BEGIN ") && line.contains(&format!("{what}-----")));
+    if begins {
+        return Ok(());
+    }
+    Err(BrokerError::misconfigured(format!(
+        "the file `{file}` ({variable}) holds no `{what}`: it is a PEM file, with a line `-----BEGIN {what}-----`"
+    )))
 }
 
 /// What stands before the host: `user:password@`, or `token@`. The client library leaves it to us.
@@ -176,62 +198,6 @@ fn login_of(server: &ServerAddr, connect: ConnectOptions) -> ConnectOptions {
         (None, _) => connect,
     }
 }
-
-fn refused(kind: ConnectErrorKind, address: &str) -> BrokerError {
-    match kind {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            BrokerError::misconfigured(format!(
-                "the server at {address} refuses this login: check EVENT_NATS_USER and EVENT_NATS_PASSWORD, EVENT_NATS_TOKEN, EVENT_NATS_CREDENTIALS, or the user in EVENT_BROKER"
-            ))
-        }
-        ConnectErrorKind::Tls => BrokerError::misconfigured(format!(
-            "the server at {address} can't be trusted over TLS: check EVENT_NATS_CA, EVENT_NATS_CERT and EVENT_NATS_KEY, and that the certificate is for this host"
-        )),
-        ConnectErrorKind::ServerParse | ConnectErrorKind::Dns => BrokerError::misconfigured(
-            format!("the host in {address} is unknown: check EVENT_BROKER"),
-        ),
-        _ => BrokerError::transient(format!(
-            "no NATS server answers at {address}: is it running, and is EVENT_BROKER right?"
-        )),
-    }
-}
-
-/// An error's text without what the address may hold besides host and port.
-#[derive(Debug)]
-struct Redacted(String);
-
-impl Redacted {
-    fn new(error: &dyn std::error::Error, servers: &[ServerAddr]) -> Self {
-        let mut text = innermost(error);
-        for server in servers {
-            for secret in [server.password(), server.username()]
-                .into_iter()
-                .flatten()
-                .filter(|text| !text.is_empty())
-            {
-                text = text.replace(secret, "[redacted]");
-            }
-        }
-        Self(text)
-    }
-}
-
-/// The innermost cause: what the system said.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-impl std::fmt::Display for Redacted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Redacted {}
 
 fn check_version(version: &str, address: &str) -> Result<(), BrokerError> {
     let mut numbers = version

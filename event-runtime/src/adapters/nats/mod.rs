@@ -12,6 +12,7 @@ mod link;
 mod options;
 mod poison;
 mod publish;
+mod refusal;
 mod reply;
 mod settle;
 mod stored;
