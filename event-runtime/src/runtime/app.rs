@@ -11,7 +11,8 @@ use super::start::Prepared;
 use super::state::LateState;
 use super::{Error, Running};
 use crate::broker::Broker;
-use crate::handler::{Catalog, Defaults, Fault, HandlerSet, RetryPolicy, States};
+use crate::contracts;
+use crate::handler::{Catalog, Defaults, Fault, HandlerPlan, HandlerSet, RetryPolicy, States};
 use crate::telemetry::Observer;
 
 /// A service: what its handlers need, and how it is run.
@@ -29,6 +30,7 @@ pub struct App {
     pub(super) defaults: Defaults,
     pub(super) grace: Option<Duration>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
+    locked: Option<String>,
     environment: Option<BTreeMap<String, String>>,
 }
 
@@ -91,6 +93,19 @@ impl App {
         self
     }
 
+    /// Refuses to start unless the handlers are those of this lock:
+    /// `.locked(include_str!("../contracts/handlers.json"))`, a file that `contracts export` writes. So a
+    /// handler whose crate is no longer linked is not lost unseen.
+    ///
+    /// A handler in the lock has to be linked, whatever [`only`](Self::only) and `EVENT_HANDLERS` choose; one
+    /// that this program takes has to be in the lock, in the same form. The name of the service may differ.
+    /// What can't be read is a fault too. The commands `handlers`, `contracts` and `dead-letters` work
+    /// without it, so that a lock can be written anew.
+    pub fn locked(mut self, handlers: impl Into<String>) -> Self {
+        self.locked = Some(handlers.into());
+        self
+    }
+
     /// The retry policy of handlers that say nothing themselves.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.defaults.retry = policy;
@@ -130,6 +145,13 @@ impl App {
         self.prepare()?.start().await
     }
 
+    /// The same without the lock, for commands that work without it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn unlocked(mut self) -> Self {
+        self.locked = None;
+        self
+    }
+
     /// The variables that settings are read from.
     pub(crate) fn variables(&self) -> BTreeMap<String, String> {
         self.environment.clone().unwrap_or_else(|| {
@@ -158,6 +180,15 @@ impl App {
         if catalog.handlers().is_empty() && !self.publish_only {
             faults.push(Fault::new(
                 "no handler is linked into this program: write `#[handler]` above a function, name the crate that has them (`use orders as _;`), or say `.publish_only()`",
+            ));
+        }
+        if let Some(lock) = &self.locked {
+            let linked = HandlerPlan::linked();
+            faults.append(&mut contracts::compare(
+                "the lock in `.locked(…)`",
+                lock,
+                &linked,
+                catalog.handlers(),
             ));
         }
         Prepared::new(self, settings, catalog, faults)
