@@ -4,6 +4,7 @@ pub mod bakery;
 pub mod nats;
 pub mod proxy;
 pub mod service;
+pub mod workspace;
 
 /// The code in the documentation compiles, and its tests run.
 #[cfg(doctest)]
