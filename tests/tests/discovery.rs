@@ -18,9 +18,10 @@ unused_crate_dependencies = "warn"
 debug = false
 incremental = false
 
-# As services set it; what they depend on is compiled faster so.
+# Linking as a whole is what could drop a handler; the rest is only made quick.
 [profile.release]
 lto = "fat"
+opt-level = 1
 
 [profile.release.package."*"]
 opt-level = 0
@@ -183,6 +184,12 @@ fn part<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no `{from}` in:\n{text}"));
     let text = &text[start..];
     &text[..text.find(to).unwrap_or(text.len())]
+}
+
+#[test]
+fn the_first_net_is_part_of_what_newcomers_copy() {
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains("unused_crate_dependencies = \"warn\""));
 }
 
 #[test]
