@@ -82,7 +82,7 @@ fn handlers_are_listed_without_a_broker() {
     );
     let json = service("memory://", &["handlers", "--json"]).unwrap();
     let json: Value = serde_json::from_str(&json).unwrap();
-    expect![[r#"{"event":"stock.reserved.v1","name":"charge_payment","returns":["order.refused.v1","payment.taken.v1"],"topics":"stock.*.reserved"}"#]]
+    expect![[r#"{"crate":"examples","event":"stock.reserved.v1","name":"charge_payment","returns":["order.refused.v1","payment.taken.v1"],"topics":"stock.*.reserved"}"#]]
         .assert_eq(&json["handlers"][0].to_string());
 }
 

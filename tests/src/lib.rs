@@ -9,6 +9,7 @@ pub mod model;
 pub mod nats;
 pub mod proxy;
 pub mod service;
+pub mod workspace;
 
 /// The code in the documentation compiles, and its tests run.
 #[cfg(doctest)]

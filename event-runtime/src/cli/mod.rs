@@ -128,12 +128,14 @@ impl App {
         logs::init();
         match cli.command.unwrap_or(Command::Run) {
             Command::Run => self.run_handlers().await,
-            Command::Handlers { json } => handlers::list(&self.prepare()?, json),
+            Command::Handlers { json } => handlers::list(&self.unlocked().prepare()?, json),
             Command::Topology { apply } => topology::show(self.prepare()?, apply).await,
             Command::Contracts(ContractsCommand::Export { out }) => {
-                contracts::export(&self.prepare()?, &out)
+                contracts::export(&self.unlocked().prepare()?, &out)
             }
-            Command::DeadLetters(command) => dead_letters::run(self.prepare()?, command).await,
+            Command::DeadLetters(command) => {
+                dead_letters::run(self.unlocked().prepare()?, command).await
+            }
         }
     }
 

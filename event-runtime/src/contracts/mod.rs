@@ -1,5 +1,7 @@
 //! The contracts folder: what this program promises to others, as files to commit.
 
+mod lock;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,13 @@ use serde_json::{Value, json};
 use crate::event::EventDescriptor;
 use crate::handler::HandlerPlan;
 use crate::schema;
+
+use self::lock::Entry;
+pub use self::lock::assert_locked;
+pub(crate) use self::lock::compare;
+
+/// The file that lists the handlers.
+const HANDLERS: &str = "handlers.json";
 
 /// Writes one schema for each event version that is linked, and `handlers.json`; the same program writes the
 /// same bytes. Returns the files.
@@ -20,7 +29,7 @@ pub fn export(folder: &Path, service: &str, handlers: &[HandlerPlan]) -> io::Res
             schema::contract(event),
         ));
     }
-    files.push(("handlers.json".to_owned(), handlers_file(service, handlers)));
+    files.push((HANDLERS.to_owned(), handlers_file(service, handlers)));
     let mut written = Vec::new();
     for (name, value) in files {
         let path = folder.join(name);
@@ -33,25 +42,8 @@ pub fn export(folder: &Path, service: &str, handlers: &[HandlerPlan]) -> io::Res
     Ok(written)
 }
 
-/// The handlers as data: without source lines, which move without a change of contract.
+/// The handlers as data: with their crates, events and topics.
 pub fn handlers_file(service: &str, handlers: &[HandlerPlan]) -> Value {
-    let handlers: Vec<Value> = handlers
-        .iter()
-        .map(|handler| {
-            let mut returns: Vec<&str> = handler
-                .returns
-                .iter()
-                .map(|event| event.wire_type)
-                .collect();
-            returns.sort_unstable();
-            returns.dedup();
-            json!({
-                "name": handler.name(),
-                "event": handler.event.wire_type,
-                "topics": handler.filter,
-                "returns": returns,
-            })
-        })
-        .collect();
+    let handlers: Vec<Entry> = handlers.iter().map(Entry::new).collect();
     json!({ "service": service, "handlers": handlers })
 }

@@ -39,13 +39,10 @@ impl Catalog {
         defaults: &Defaults,
         overrides: &BTreeMap<String, Overrides>,
     ) -> Self {
-        let mut linked: Vec<&'static HandlerDescriptor> = inventory::iter::<HandlerDescriptor>
-            .into_iter()
-            .filter(|handler| {
-                only.is_none_or(|only| only.iter().any(|(id, _)| *id == (handler.function)()))
-            })
-            .collect();
-        linked.sort_by_key(|handler| (handler.name, handler.file, handler.line));
+        let mut linked = HandlerDescriptor::linked();
+        linked.retain(|handler| {
+            only.is_none_or(|only| only.iter().any(|(id, _)| *id == (handler.function)()))
+        });
         let mut catalog = Self::default();
         for (id, name) in only.unwrap_or_default() {
             if !linked.iter().any(|handler| (handler.function)() == *id) {

@@ -42,6 +42,15 @@ pub struct HandlerDescriptor {
     pub invoke: fn(BoxedEvent, Context) -> BoxFuture<'static, Outcome>,
 }
 
+impl HandlerDescriptor {
+    /// All handlers that are linked into this program, sorted by name.
+    pub(super) fn linked() -> Vec<&'static Self> {
+        let mut all: Vec<_> = inventory::iter::<Self>.into_iter().collect();
+        all.sort_by_key(|handler| (handler.name, handler.file, handler.line));
+        all
+    }
+}
+
 impl fmt::Debug for HandlerDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerDescriptor")

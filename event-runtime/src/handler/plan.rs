@@ -68,6 +68,16 @@ pub struct HandlerPlan {
 }
 
 impl HandlerPlan {
+    /// All handlers that are linked into this program, with the defaults, sorted by name: also those that
+    /// `App::only` leaves out.
+    pub fn linked() -> Vec<Self> {
+        let defaults = Defaults::default();
+        HandlerDescriptor::linked()
+            .into_iter()
+            .map(|handler| Self::new(handler, &defaults, &Overrides::default()).0)
+            .collect()
+    }
+
     pub(super) fn new(
         descriptor: &'static HandlerDescriptor,
         defaults: &Defaults,
@@ -148,6 +158,12 @@ impl HandlerPlan {
     /// The source file and line of its function.
     pub fn place(&self) -> (&'static str, u32) {
         (self.descriptor.file, self.descriptor.line)
+    }
+
+    /// The crate of its function, as code names it.
+    pub fn home(&self) -> &'static str {
+        let module = self.descriptor.module;
+        module.split_once("::").map_or(module, |(home, _)| home)
     }
 
     /// How many deliveries may be unsettled at once over all instances: four times what one process handles,

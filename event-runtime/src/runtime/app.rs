@@ -11,8 +11,11 @@ use super::start::Prepared;
 use super::state::LateState;
 use super::{Error, Running};
 use crate::broker::Broker;
+use crate::contracts;
 use crate::envelope::Mode;
-use crate::handler::{Catalog, Defaults, Fault, HandlerSet, Middleware, RetryPolicy, States};
+use crate::handler::{
+    Catalog, Defaults, Fault, HandlerPlan, HandlerSet, Middleware, RetryPolicy, States,
+};
 use crate::telemetry::Observer;
 
 /// A service: what its handlers need, and how it is run.
@@ -32,6 +35,7 @@ pub struct App {
     pub(super) envelope: Option<Mode>,
     pub(super) observers: Vec<Arc<dyn Observer>>,
     pub(super) middleware: Vec<Arc<dyn Middleware>>,
+    locked: Option<String>,
     environment: Option<BTreeMap<String, String>>,
 }
 
@@ -94,6 +98,19 @@ impl App {
         self
     }
 
+    /// Refuses to start unless the handlers are those of this lock:
+    /// `.locked(include_str!("../contracts/handlers.json"))`, a file that `contracts export` writes. So a
+    /// handler whose crate is no longer linked is not lost unseen.
+    ///
+    /// A handler in the lock has to be linked, whatever [`only`](Self::only) and `EVENT_HANDLERS` choose; one
+    /// that this program takes has to be in the lock, in the same form. The name of the service may differ.
+    /// What can't be read is a fault too. The commands `handlers`, `contracts` and `dead-letters` work
+    /// without it, so that a lock can be written anew.
+    pub fn locked(mut self, handlers: impl Into<String>) -> Self {
+        self.locked = Some(handlers.into());
+        self
+    }
+
     /// The retry policy of handlers that say nothing themselves.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.defaults.retry = policy;
@@ -146,6 +163,13 @@ impl App {
         self.prepare()?.start().await
     }
 
+    /// The same without the lock, for commands that work without it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn unlocked(mut self) -> Self {
+        self.locked = None;
+        self
+    }
+
     /// The variables that settings are read from.
     pub(crate) fn variables(&self) -> BTreeMap<String, String> {
         self.environment.clone().unwrap_or_else(|| {
@@ -174,6 +198,15 @@ impl App {
         if catalog.handlers().is_empty() && !self.publish_only {
             faults.push(Fault::new(
                 "no handler is linked into this program: write `#[handler]` above a function, name the crate that has them (`use orders as _;`), or say `.publish_only()`",
+            ));
+        }
+        if let Some(lock) = &self.locked {
+            let linked = HandlerPlan::linked();
+            faults.append(&mut contracts::compare(
+                "the lock in `.locked(…)`",
+                lock,
+                &linked,
+                catalog.handlers(),
             ));
         }
         Prepared::new(self, settings, catalog, faults)
