@@ -8,22 +8,39 @@ use crate::event::EventDescriptor;
 /// The stream that an event needs where none holds its topic yet.
 ///
 /// Named after the topic's first word, it takes all topics that begin with it, so that events of one family
-/// share a stream. A stream that the event names takes that event's topic only.
+/// share a stream. A stream that events name takes the topics of those events. The subjects of all events
+/// that are linked and go to this stream are in it, whichever of them comes first: nothing is altered later.
 pub fn event_stream(event: &EventDescriptor) -> StreamSpec {
-    let first = event.topic.first_token();
-    let topic = event.topic.pattern();
-    let subjects = match event.stream {
-        Some(_) => vec![topic.clone()],
-        None => vec![first.to_owned(), format!("{first}.>")],
-    };
-    let kind = StreamKind::Events {
-        topic,
-        named: event.stream.is_some(),
-    };
+    let name = event.stream_name();
+    let mut subjects = event_subjects(event);
+    for other in EventDescriptor::linked() {
+        if other.stream_name() == name {
+            subjects.extend(event_subjects(other));
+        }
+    }
+    subjects.sort();
+    subjects.dedup();
+    // A stream can't hold a subject twice.
+    let all = subjects.clone();
+    subjects.retain(|subject| {
+        !all.iter()
+            .any(|other| other != subject && subject::covers(other, subject))
+    });
     StreamSpec {
-        name: event.stream_name(),
+        name,
         subjects,
-        kind,
+        kind: StreamKind::Events {
+            topic: event.topic.pattern(),
+            named: event.stream.is_some(),
+        },
+    }
+}
+
+fn event_subjects(event: &EventDescriptor) -> Vec<String> {
+    let first = event.topic.first_token();
+    match event.stream {
+        Some(_) => vec![event.topic.pattern()],
+        None => vec![first.to_owned(), format!("{first}.>")],
     }
 }
 
