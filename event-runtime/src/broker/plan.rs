@@ -158,6 +158,15 @@ pub fn missing_durable(stream: &str, spec: &DurableSpec) -> BrokerError {
     ))
 }
 
+/// The error for a new durable of which nobody said where it starts, on a stream that holds events for it.
+pub fn no_start(stream: &str, spec: &DurableSpec, stored: u64) -> BrokerError {
+    BrokerError::misconfigured(format!(
+        "the handler `{}` is new, and the stream `{stream}` already holds {stored} event{} for it: say `#[handler(start = \"all\")]` to handle them, `\"new\"` to begin with what comes, or a time",
+        spec.handler,
+        if stored == 1 { "" } else { "s" }
+    ))
+}
+
 /// A setting of a durable that is not what the code says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {

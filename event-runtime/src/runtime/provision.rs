@@ -2,7 +2,8 @@
 
 use super::topology::{Item, inspect};
 use crate::broker::{
-    Broker, BrokerError, BrokerErrorKind, DurableSpec, StreamSpec, Topology, plan, subject,
+    Broker, BrokerError, BrokerErrorKind, DurableInfo, DurableSpec, StreamSpec, Topology, plan,
+    subject,
 };
 use crate::handler::Fault;
 use crate::publish::Provision;
@@ -82,16 +83,23 @@ pub(super) async fn provision(
             continue;
         };
         let stream = stream.clone();
-        if exists {
-            for difference in differences {
-                if difference.refused {
-                    faults.push(fault(&plan::refused_durable(&stream, &spec, &difference)));
-                } else {
-                    warn_of(&stream, &spec, &difference);
+        let differences = if exists {
+            differences
+        } else {
+            match create_durable(broker, &stream, &spec, mode).await {
+                Ok(info) => plan::compare_durable(&spec, &info),
+                Err(error) => {
+                    faults.push(fault(&error));
+                    continue;
                 }
             }
-        } else if let Err(error) = create_durable(broker, &stream, &spec, mode).await {
-            faults.push(error);
+        };
+        for difference in differences {
+            if difference.refused {
+                faults.push(fault(&plan::refused_durable(&stream, &spec, &difference)));
+            } else {
+                warn_of(&stream, &spec, &difference);
+            }
         }
         ready.push(Ready { spec, stream });
     }
@@ -119,33 +127,29 @@ fn add_missing(missing: &mut Vec<StreamSpec>, wanted: StreamSpec) {
     }
 }
 
+/// Creates a durable, or finds that another instance was quicker.
 async fn create_durable(
     broker: &dyn Broker,
     stream: &str,
     spec: &DurableSpec,
     mode: Provision,
-) -> Result<(), Fault> {
-    if spec.start.is_none() {
-        let stored = broker
-            .count(stream, &spec.filter)
-            .await
-            .map_err(|error| fault(&error))?;
-        if stored > 0 {
-            return Err(Fault::new(format!(
-                "the handler `{}` is new, and the stream `{stream}` already holds {stored} event{} for it: say `#[handler(start = \"all\")]` to handle them, `\"new\"` to begin with what comes, or a time",
-                spec.handler,
-                if stored == 1 { "" } else { "s" }
-            )));
-        }
+) -> Result<DurableInfo, BrokerError> {
+    let stored = match spec.start {
+        None => broker.count(stream, &spec.filter).await?,
+        Some(_) => 0,
+    };
+    if stored == 0 && mode == Provision::Create {
+        return broker.create_durable(stream, spec).await;
     }
-    if mode == Provision::Check {
-        return Err(fault(&plan::missing_durable(stream, spec)));
+    // Another instance may have created it since, and what is stored may have come after that.
+    if let Some(found) = broker.durable(stream, &spec.name).await? {
+        return Ok(found);
     }
-    broker
-        .create_durable(stream, spec)
-        .await
-        .map(drop)
-        .map_err(|error| fault(&error))
+    Err(if stored > 0 {
+        plan::no_start(stream, spec, stored)
+    } else {
+        plan::missing_durable(stream, spec)
+    })
 }
 
 fn warn_of(stream: &str, spec: &DurableSpec, difference: &plan::Difference) {
