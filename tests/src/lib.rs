@@ -1,6 +1,7 @@
 //! What the behaviour tests share.
 
 pub mod faulty;
+pub mod logs;
 pub mod nats;
 pub mod proxy;
 pub mod service;

@@ -29,6 +29,7 @@ impl fmt::Display for Fault {
 #[derive(Debug, Default)]
 pub struct Catalog {
     handlers: Vec<HandlerPlan>,
+    left_out: Vec<&'static str>,
     faults: Vec<Fault>,
 }
 
@@ -39,14 +40,17 @@ impl Catalog {
         defaults: &Defaults,
         overrides: &BTreeMap<String, Overrides>,
     ) -> Self {
-        let mut linked: Vec<&'static HandlerDescriptor> = inventory::iter::<HandlerDescriptor>
-            .into_iter()
-            .filter(|handler| {
-                only.is_none_or(|only| only.iter().any(|(id, _)| *id == (handler.function)()))
-            })
-            .collect();
+        let (mut linked, left_out): (Vec<&'static HandlerDescriptor>, Vec<_>) =
+            inventory::iter::<HandlerDescriptor>
+                .into_iter()
+                .partition(|handler| {
+                    only.is_none_or(|only| only.iter().any(|(id, _)| *id == (handler.function)()))
+                });
         linked.sort_by_key(|handler| (handler.name, handler.file, handler.line));
-        let mut catalog = Self::default();
+        let mut catalog = Self {
+            left_out: left_out.iter().map(|handler| handler.name).collect(),
+            ..Self::default()
+        };
         for (id, name) in only.unwrap_or_default() {
             if !linked.iter().any(|handler| (handler.function)() == *id) {
                 catalog.faults.push(Fault::new(format!(
@@ -72,11 +76,7 @@ impl Catalog {
             catalog.faults.append(&mut faults);
         }
         for name in overrides.keys() {
-            if !catalog
-                .handlers
-                .iter()
-                .any(|handler| handler.name() == name)
-            {
+            if !catalog.has(name) && !catalog.leaves_out(name) {
                 catalog.faults.push(Fault::new(format!(
                     "EVENT_HANDLER_{}_… is set, and there is no handler `{name}`; {}",
                     name.to_ascii_uppercase(),
@@ -113,17 +113,28 @@ impl Catalog {
     /// Keeps the handlers of these names running; the others stay known, as handlers of other processes.
     pub fn run_only(&mut self, names: &[String]) {
         for name in names {
-            if !self.handlers.iter().any(|handler| handler.name() == name) {
-                let fault = format!(
-                    "EVENT_HANDLERS names `{name}`, and there is no such handler; {}",
-                    self.names()
-                );
-                self.faults.push(Fault::new(fault));
+            if self.has(name) {
+                continue;
             }
+            let problem = if self.leaves_out(name) {
+                "which this program leaves out by `.only(…)`"
+            } else {
+                "and there is no such handler"
+            };
+            let fault = format!("EVENT_HANDLERS names `{name}`, {problem}; {}", self.names());
+            self.faults.push(Fault::new(fault));
         }
         for handler in &mut self.handlers {
             handler.runs_here = names.iter().any(|name| name == handler.name());
         }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.handlers.iter().any(|handler| handler.name() == name)
+    }
+
+    fn leaves_out(&self, name: &str) -> bool {
+        self.left_out.iter().any(|left_out| *left_out == name)
     }
 
     fn names(&self) -> String {
@@ -172,6 +183,12 @@ impl Catalog {
     /// The handlers, sorted by name.
     pub fn handlers(&self) -> &[HandlerPlan] {
         &self.handlers
+    }
+
+    /// The names of linked handlers that this program leaves out: they are other programs', and nothing of
+    /// theirs is checked.
+    pub fn left_out(&self) -> &[&'static str] {
+        &self.left_out
     }
 
     /// What is wrong so far.

@@ -1,9 +1,8 @@
 //! Creates what is missing, refuses what would lose events, and leaves everything else as it is.
 
-use super::topology::{Item, inspect};
+use super::topology::{Item, Wanted, inspect};
 use crate::broker::{
-    Broker, BrokerError, BrokerErrorKind, DurableInfo, DurableSpec, StreamSpec, Topology, plan,
-    subject,
+    Broker, BrokerError, BrokerErrorKind, DurableInfo, DurableSpec, StreamSpec, plan, subject,
 };
 use crate::handler::Fault;
 use crate::publish::Provision;
@@ -18,12 +17,11 @@ pub(super) struct Ready {
 /// Makes the broker fit to run, or says everything that stands in the way.
 pub(super) async fn provision(
     broker: &dyn Broker,
-    topology: &Topology,
-    service: &str,
+    wanted: &Wanted,
     mode: Provision,
 ) -> Result<Vec<Ready>, Vec<Fault>> {
     let mut faults = Vec::new();
-    let items = inspect(broker, topology, service)
+    let items = inspect(broker, wanted)
         .await
         .map_err(|error| vec![fault(&error)])?;
     let mut streams: Vec<(String, Vec<String>)> = Vec::new();
