@@ -6,7 +6,6 @@ use std::fmt;
 
 use super::plan::{Defaults, HandlerPlan, Overrides};
 use super::{HandlerDescriptor, Needs, States};
-use crate::event::EventDescriptor;
 
 /// Something that has to be changed before the program can start: place, problem and fix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +83,7 @@ impl Catalog {
                 )));
             }
         }
-        catalog.check_events();
+        super::events::check(&mut catalog.faults);
         catalog
     }
 
@@ -147,37 +146,6 @@ impl Catalog {
             .map(|handler| format!("`{}`", handler.name()))
             .collect();
         format!("there are {}", names.join(", "))
-    }
-
-    fn check_events(&mut self) {
-        let events = EventDescriptor::linked();
-        for pair in events.windows(2) {
-            if pair[0].wire_type == pair[1].wire_type {
-                self.faults.push(Fault::new(format!(
-                    "two events are `{}` version {}: `{}` at {}:{} and `{}` at {}:{}; a changed form needs the next version, another event another name",
-                    pair[0].name,
-                    pair[0].version,
-                    pair[0].type_name,
-                    pair[0].file,
-                    pair[0].line,
-                    pair[1].type_name,
-                    pair[1].file,
-                    pair[1].line
-                )));
-            }
-        }
-        let mut words: BTreeMap<String, &EventDescriptor> = BTreeMap::new();
-        for event in events {
-            let word = event.topic.first_token();
-            let other = *words.entry(word.to_ascii_uppercase()).or_insert(event);
-            if other.topic.first_token() != word && event.stream.is_none() && other.stream.is_none()
-            {
-                self.faults.push(Fault::new(format!(
-                    "the topics `{}` and `{}` differ in the case of their first word, and streams are named after it in upper case: write it the same",
-                    other.topic, event.topic
-                )));
-            }
-        }
     }
 
     /// The handlers, sorted by name.

@@ -5,6 +5,7 @@ mod catalog;
 mod context;
 mod descriptor;
 mod error;
+mod events;
 mod extract;
 mod outcome;
 mod plan;
