@@ -133,7 +133,7 @@ impl Catalog {
     }
 
     fn leaves_out(&self, name: &str) -> bool {
-        self.left_out.iter().any(|left_out| *left_out == name)
+        self.left_out.contains(&name)
     }
 
     fn names(&self) -> String {
