@@ -150,6 +150,23 @@ pub fn missing_stream(spec: &StreamSpec) -> BrokerError {
     ))
 }
 
+/// What to tell people about a stream that recognises repeated message ids for a shorter time than its broker
+/// can; `None` where there is nothing to tell.
+pub fn short_window(broker: &dyn Broker, spec: &StreamSpec, found: &StreamInfo) -> Option<String> {
+    let wanted = broker.capabilities().deduplicates_for?;
+    let wanted = match spec.kind {
+        // What is gone can't be stored twice.
+        StreamKind::Dead { max_age, .. } => wanted.min(max_age),
+        StreamKind::Events { .. } | StreamKind::Retry { .. } => wanted,
+    };
+    let window = found.deduplicates_for.unwrap_or_default();
+    (window < wanted).then(|| {
+        format!(
+            "the stream recognises a repeated message id for {window:?}, and {wanted:?} are counted on: an event that is published again later than that is stored twice, and handled twice; raise its `duplicate_window` at the broker"
+        )
+    })
+}
+
 /// The error for a durable that is missing where nothing may be created.
 pub fn missing_durable(stream: &str, spec: &DurableSpec) -> BrokerError {
     BrokerError::misconfigured(format!(

@@ -71,6 +71,8 @@ pub struct StreamInfo {
     pub owner: Option<String>,
     /// The messages in it.
     pub messages: u64,
+    /// How long a repeated message id is recognised; `None` if never.
+    pub deduplicates_for: Option<Duration>,
     /// Its settings, for people: limits, retention, storage.
     pub settings: Vec<Setting>,
 }

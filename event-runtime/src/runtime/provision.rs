@@ -31,8 +31,15 @@ pub(super) async fn provision(
         match item {
             Item::Stream {
                 found: Ok(Some(info)),
-                ..
-            } => streams.push((info.name, info.subjects)),
+                wanted,
+            } => {
+                if !streams.iter().any(|(name, _)| *name == info.name)
+                    && let Some(warning) = plan::short_window(broker, &wanted, &info)
+                {
+                    tracing::warn!(stream = info.name, "{warning}");
+                }
+                streams.push((info.name, info.subjects));
+            }
             Item::Stream {
                 found: Ok(None),
                 wanted,
