@@ -389,6 +389,12 @@ fn contracts_that_cannot_be_written_say_where() {
 fn an_unknown_command_shows_its_usage() {
     let error = service("memory://", &["dead-letters", "redrive"]).unwrap_err();
     assert!(error.contains("<SEQUENCES>..."), "{error}");
+    // A number says it all: what would be ignored is refused.
+    for filter in ["--handler", "--topic", "--reason"] {
+        let redrive = ["dead-letters", "redrive", "1", filter, "x"];
+        let error = service("memory://", &redrive).unwrap_err();
+        assert!(error.contains("cannot be used with"), "{error}");
+    }
 }
 
 #[test]
