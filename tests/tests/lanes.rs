@@ -7,8 +7,7 @@ use std::time::Duration;
 use event_runtime::adapters::memory::Memory;
 use event_runtime::broker::{BrokerError, Message, lanes};
 use event_runtime::dead_letters::DeadLetters;
-use event_runtime::{Event, HandlerError, Metadata, Publisher, Running, State, handler};
-use event_tests::faulty::Faulty;
+use event_runtime::{App, Event, HandlerError, Metadata, Publisher, Running, State, handler};
 use event_tests::nats::{TestNats, api, count};
 use event_tests::on_each_broker;
 use event_tests::service::{
@@ -26,6 +25,9 @@ on_each_broker!(
     a_newer_version_waits_for_the_program_that_knows_it,
     a_redriven_event_runs_again_at_its_own_handler_only,
     a_redrive_repeats_answers_under_the_same_ids_unless_it_is_fresh,
+    an_answer_that_is_not_stored_yet_is_stored_later_without_another_run,
+    a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_run,
+    a_retry_that_is_not_stored_yet_is_stored_later_without_another_run,
 );
 
 fn later(text: &str) -> HandlerError {
@@ -207,6 +209,7 @@ async fn a_newer_version_waits_for_the_program_that_knows_it(world: World) {
     running.stop().await.unwrap();
 }
 
+// In memory only: the budget is a quarter of an hour, and only there a test may set the clock.
 #[tokio::test(start_paused = true)]
 async fn a_newer_version_is_kept_once_its_budget_is_used_up() {
     let seen = Seen::default();
@@ -370,25 +373,22 @@ fn done(call: Call) -> Done {
     }
 }
 
-/// Refuses the first messages whose subject begins with this.
-fn refusing(subject: &'static str, times: u32) -> (Memory, Faulty) {
-    let memory = Memory::new();
-    let mut left = times;
-    let faulty = Faulty::new(memory.clone(), move |message: &Message| {
+/// The app on a broker that refuses the first five messages whose subject begins with this.
+async fn refusing(world: &World, subject: &'static str) -> App {
+    let mut left = 5;
+    let refuse = move |message: &Message| {
         if message.subject.starts_with(subject) && left > 0 {
             left -= 1;
             return Some(BrokerError::transient("the broker does not answer"));
         }
         None
-    });
-    (memory, faulty)
+    };
+    world.app().broker(world.faulty(refuse).await)
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let (memory, faulty) = refusing("done.", 5);
+async fn an_answer_that_is_not_stored_yet_is_stored_later_without_another_run(world: World) {
     let (seen, runs) = (Seen::default(), Arc::default());
-    let app = event_runtime::App::new().service("test").broker(faulty);
+    let app = refusing(&world, "done.").await;
     let app = app
         .only((first,))
         .with_state(once(&runs, |call| Ok(Some(done(call)))));
@@ -399,16 +399,14 @@ async fn an_answer_that_is_not_stored_yet_is_stored_later_without_another_run() 
         seen.lines(),
         ["first t1 received", "first t1 handled at attempt 1"]
     );
-    let stored = event_runtime::broker::Broker::stream(&memory, "DONE").await;
-    assert_eq!(stored.unwrap().unwrap().messages, 1);
+    let stored = running.broker().stream("DONE").await.unwrap();
+    assert_eq!(stored.unwrap().messages, 1);
     running.stop().await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let (_, faulty) = refusing("lane.dead.", 5);
+async fn a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_run(world: World) {
     let (seen, runs) = (Seen::default(), Arc::default());
-    let app = event_runtime::App::new().service("test").broker(faulty);
+    let app = refusing(&world, "lane.dead.").await;
     let script = once(&runs, |_| Err(HandlerError::reject("no")));
     let app = app.only((first,)).with_state(script);
     let running = app.observe(seen.clone()).start().await.unwrap();
@@ -418,11 +416,9 @@ async fn a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_ru
     running.stop().await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_retry_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let (_, faulty) = refusing("lane.retry.", 5);
+async fn a_retry_that_is_not_stored_yet_is_stored_later_without_another_run(world: World) {
     let (seen, runs) = (Seen::default(), Arc::default());
-    let app = event_runtime::App::new().service("test").broker(faulty);
+    let app = refusing(&world, "lane.retry.").await;
     let script = once(&runs, |call| match call.metadata.attempt {
         1 => Err(later("busy")),
         _ => Ok(None),
