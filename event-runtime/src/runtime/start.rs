@@ -126,14 +126,11 @@ impl Prepared {
             .connect(&self.settings, &self.service)
             .await?;
         let mode = self.settings.provision;
-        let ready = match provision(&*broker, &self.wanted(), mode).await {
-            Ok(ready) => ready,
-            Err(faults) => {
-                let _ = broker.close().await;
-                return Err(Error::Start(faults));
-            }
+        let (ready, mut faults) = match provision(&*broker, &self.wanted(), mode).await {
+            Ok(ready) => (ready, Vec::new()),
+            Err(faults) => (Vec::new(), faults),
         };
-        let mut faults = Vec::new();
+        // Also where the broker is not fit: all that needs a connection is reported together.
         for late in std::mem::take(&mut self.late_states) {
             if let Err(fault) = late.open(self.settings.clone(), &mut self.states).await {
                 faults.push(fault);
