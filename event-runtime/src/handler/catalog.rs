@@ -26,7 +26,7 @@ impl fmt::Display for Fault {
 
 /// The handlers of this program, sorted by name.
 #[derive(Debug, Default)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     handlers: Vec<HandlerPlan>,
     left_out: Vec<&'static str>,
     faults: Vec<Fault>,
@@ -34,7 +34,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Finds the handlers that are linked into this program; with `only`, just those functions.
-    pub fn find(
+    pub(crate) fn find(
         only: Option<&[(TypeId, &'static str)]>,
         defaults: &Defaults,
         overrides: &BTreeMap<String, Overrides>,
@@ -88,7 +88,7 @@ impl Catalog {
     }
 
     /// Checks that every handler finds the state it asks for; `has` knows what the app was given.
-    pub fn check_states(&mut self, states: &States) {
+    pub(crate) fn check_states(&mut self, states: &States) {
         for name in states.doubled() {
             self.faults.push(Fault::new(format!(
                 "the app was given two values of type `{name}`, and `State<{name}>` means one: leave one out, or wrap it in a type of its own"
@@ -110,7 +110,7 @@ impl Catalog {
     }
 
     /// Keeps the handlers of these names running; the others stay known, as handlers of other processes.
-    pub fn run_only(&mut self, names: &[String]) {
+    pub(crate) fn run_only(&mut self, names: &[String]) {
         for name in names {
             if self.has(name) {
                 continue;
@@ -149,18 +149,18 @@ impl Catalog {
     }
 
     /// The handlers, sorted by name.
-    pub fn handlers(&self) -> &[HandlerPlan] {
+    pub(crate) fn handlers(&self) -> &[HandlerPlan] {
         &self.handlers
     }
 
     /// The names of linked handlers that this program leaves out: they are other programs', and nothing of
     /// theirs is checked.
-    pub fn left_out(&self) -> &[&'static str] {
+    pub(crate) fn left_out(&self) -> &[&'static str] {
         &self.left_out
     }
 
     /// What is wrong so far.
-    pub fn take_faults(&mut self) -> Vec<Fault> {
+    pub(crate) fn take_faults(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.faults)
     }
 }

@@ -13,7 +13,8 @@ mod reason;
 mod set;
 mod state;
 
-pub use self::catalog::{Catalog, Fault};
+pub(crate) use self::catalog::Catalog;
+pub use self::catalog::Fault;
 pub use self::context::{Context, Metadata};
 pub use self::descriptor::{
     BoxedEvent, HandlerDescriptor, HandlerOptions, Received, RetryPolicy, StartOption,
@@ -21,7 +22,8 @@ pub use self::descriptor::{
 pub use self::error::{Class, Classifier, Classify, HandlerError, classify};
 pub use self::extract::{Extract, Needs, State};
 pub use self::outcome::{IntoEvents, Outcome, Returned};
-pub use self::plan::{Defaults, HandlerPlan, Overrides};
+pub(crate) use self::plan::Defaults;
+pub use self::plan::{HandlerPlan, Overrides};
 pub use self::reason::Reason;
 pub use self::set::HandlerSet;
 pub use self::state::States;
