@@ -133,25 +133,25 @@ fn topology_shows_what_is_missing_and_creates_it_when_told() {
         &applied,
         &[],
         expect![[r#"
-        KIND | NAME | WANTED | FOUND
-        stream | ORDERS | holds orders.*.placed | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old
-        stream | ORDERS | holds orders.*.refused | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old
-        stream | ORDERS | holds orders.*.shipped | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old
-        stream | PAYMENTS | holds payments.*.taken | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old
-        stream | STOCK | holds stock.*.reserved | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old
-        stream | shop_RETRY | holds lane.delay.shop.>, lane.retry.shop.> | 0 messages; retention workqueue, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old
-        stream | shop_DEAD | holds lane.dead.shop.> | 0 messages; retention limits, storage file, num_replicas 1, max_age 30 days, max_bytes 1073741824, max_msgs unlimited, discard new
-        durable | shop-charge_payment | stock.*.reserved from STOCK | as wanted; 0 pending, 0 unsettled
-        durable | shop-charge_payment | lane.retry.shop.charge_payment from shop_RETRY | as wanted; 0 pending, 0 unsettled
-        durable | shop-notify_refused | orders.*.refused from ORDERS | as wanted; 0 pending, 0 unsettled
-        durable | shop-notify_refused | lane.retry.shop.notify_refused from shop_RETRY | as wanted; 0 pending, 0 unsettled
-        durable | shop-notify_shipped | orders.*.shipped from ORDERS | as wanted; 0 pending, 0 unsettled
-        durable | shop-notify_shipped | lane.retry.shop.notify_shipped from shop_RETRY | as wanted; 0 pending, 0 unsettled
-        durable | shop-reserve_stock | orders.*.placed from ORDERS | as wanted; 0 pending, 0 unsettled
-        durable | shop-reserve_stock | lane.retry.shop.reserve_stock from shop_RETRY | as wanted; 0 pending, 0 unsettled
-        durable | shop-ship_order | payments.*.taken from PAYMENTS | as wanted; 0 pending, 0 unsettled
-        durable | shop-ship_order | lane.retry.shop.ship_order from shop_RETRY | as wanted; 0 pending, 0 unsettled
-    "#]],
+            KIND | NAME | WANTED | FOUND
+            stream | ORDERS | holds orders.*.placed | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old, duplicate_window 600s
+            stream | ORDERS | holds orders.*.refused | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old, duplicate_window 600s
+            stream | ORDERS | holds orders.*.shipped | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old, duplicate_window 600s
+            stream | PAYMENTS | holds payments.*.taken | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old, duplicate_window 600s
+            stream | STOCK | holds stock.*.reserved | 0 messages; retention limits, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old, duplicate_window 600s
+            stream | shop_RETRY | holds lane.delay.shop.>, lane.retry.shop.> | 0 messages; retention workqueue, storage file, num_replicas 1, max_age unlimited, max_bytes unlimited, max_msgs unlimited, discard old, duplicate_window 600s
+            stream | shop_DEAD | holds lane.dead.shop.> | 0 messages; retention limits, storage file, num_replicas 1, max_age 30 days, max_bytes 1073741824, max_msgs unlimited, discard new, duplicate_window 600s
+            durable | shop-charge_payment | stock.*.reserved from STOCK | as wanted; 0 pending, 0 unsettled
+            durable | shop-charge_payment | lane.retry.shop.charge_payment from shop_RETRY | as wanted; 0 pending, 0 unsettled
+            durable | shop-notify_refused | orders.*.refused from ORDERS | as wanted; 0 pending, 0 unsettled
+            durable | shop-notify_refused | lane.retry.shop.notify_refused from shop_RETRY | as wanted; 0 pending, 0 unsettled
+            durable | shop-notify_shipped | orders.*.shipped from ORDERS | as wanted; 0 pending, 0 unsettled
+            durable | shop-notify_shipped | lane.retry.shop.notify_shipped from shop_RETRY | as wanted; 0 pending, 0 unsettled
+            durable | shop-reserve_stock | orders.*.placed from ORDERS | as wanted; 0 pending, 0 unsettled
+            durable | shop-reserve_stock | lane.retry.shop.reserve_stock from shop_RETRY | as wanted; 0 pending, 0 unsettled
+            durable | shop-ship_order | payments.*.taken from PAYMENTS | as wanted; 0 pending, 0 unsettled
+            durable | shop-ship_order | lane.retry.shop.ship_order from shop_RETRY | as wanted; 0 pending, 0 unsettled
+        "#]],
     );
     assert_eq!(applied, service(&url, &["topology"]).unwrap());
 }
@@ -389,6 +389,12 @@ fn contracts_that_cannot_be_written_say_where() {
 fn an_unknown_command_shows_its_usage() {
     let error = service("memory://", &["dead-letters", "redrive"]).unwrap_err();
     assert!(error.contains("<SEQUENCES>..."), "{error}");
+    // A number says it all: what would be ignored is refused.
+    for filter in ["--handler", "--topic", "--reason"] {
+        let redrive = ["dead-letters", "redrive", "1", filter, "x"];
+        let error = service("memory://", &redrive).unwrap_err();
+        assert!(error.contains("cannot be used with"), "{error}");
+    }
 }
 
 #[test]

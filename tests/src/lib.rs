@@ -5,6 +5,7 @@ pub mod broken;
 pub mod certificates;
 pub mod faulty;
 pub mod jwt;
+pub mod logs;
 pub mod model;
 pub mod nats;
 pub mod proxy;

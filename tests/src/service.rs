@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
+use event_runtime::adapters::nats::{Nats, NatsOptions};
+use event_runtime::broker::{BrokerError, Message};
 use event_runtime::dead_letters::{DeadLetter, DeadLetters, Filter};
 use event_runtime::telemetry::{Observation, Observer, What};
 use event_runtime::{App, Event, HandlerError, Metadata, Running, State, handler};
@@ -12,6 +14,7 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::faulty::Faulty;
 use crate::nats::TestNats;
 
 /// Something to do.
@@ -189,6 +192,24 @@ impl World {
             Self::Nats(nats) => {
                 environment.push(("EVENT_BROKER".to_owned(), nats.url()));
                 app.environment(environment)
+            }
+        }
+    }
+
+    /// This broker with faults: `refuse` is asked about every message before the broker gets it.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer.
+    pub async fn faulty(
+        &self,
+        refuse: impl FnMut(&Message) -> Option<BrokerError> + Send + 'static,
+    ) -> Faulty {
+        match self {
+            Self::Memory(memory) => Faulty::new(memory.clone(), refuse),
+            Self::Nats(nats) => {
+                let client = Nats::connect(NatsOptions::new(nats.url())).await;
+                Faulty::new(client.unwrap(), refuse)
             }
         }
     }

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
-use event_runtime::broker::{BrokerError, lanes};
+use event_runtime::broker::{BrokerError, Message, lanes};
 use event_runtime::dead_letters::DeadLetters;
-use event_runtime::testing::TestApp;
 use event_runtime::{App, Event, HandlerError, Metadata, Publisher, Running, State, handler};
 use event_tests::nats::{TestNats, api, count};
 use event_tests::on_each_broker;
@@ -26,6 +25,9 @@ on_each_broker!(
     a_newer_version_waits_for_the_program_that_knows_it,
     a_redriven_event_runs_again_at_its_own_handler_only,
     a_redrive_repeats_answers_under_the_same_ids_unless_it_is_fresh,
+    an_answer_that_is_not_stored_yet_is_stored_later_without_another_run,
+    a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_run,
+    a_retry_that_is_not_stored_yet_is_stored_later_without_another_run,
 );
 
 fn later(text: &str) -> HandlerError {
@@ -207,6 +209,7 @@ async fn a_newer_version_waits_for_the_program_that_knows_it(world: World) {
     running.stop().await.unwrap();
 }
 
+// In memory only: the budget is a quarter of an hour, and only there a test may set the clock.
 #[tokio::test(start_paused = true)]
 async fn a_newer_version_is_kept_once_its_budget_is_used_up() {
     let seen = Seen::default();
@@ -370,57 +373,62 @@ fn done(call: Call) -> Done {
     }
 }
 
-/// The app `test` with `first` alone, whose broker refuses the first five messages to subjects that begin with
-/// this.
-async fn refused(subject: &'static str, script: Script) -> TestApp {
-    let app = App::new().service("test").only((first,));
-    let app = TestApp::in_memory(app.with_state(script)).await;
+/// The app on a broker that refuses the first five messages whose subject begins with this.
+async fn refusing(world: &World, subject: &'static str) -> App {
     let mut left = 5;
-    app.refuse(move |message| {
-        (message.subject.starts_with(subject) && left > 0).then(|| {
+    let refuse = move |message: &Message| {
+        if message.subject.starts_with(subject) && left > 0 {
             left -= 1;
-            BrokerError::transient("the broker does not answer")
-        })
-    });
-    app
+            return Some(BrokerError::transient("the broker does not answer"));
+        }
+        None
+    };
+    world.app().broker(world.faulty(refuse).await)
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let runs = Arc::default();
-    let app = refused("done.", once(&runs, |call| Ok(Some(done(call))))).await;
-    app.publish(&task("t1")).await;
+async fn an_answer_that_is_not_stored_yet_is_stored_later_without_another_run(world: World) {
+    let (seen, runs) = (Seen::default(), Arc::default());
+    let app = refusing(&world, "done.").await;
+    let app = app
+        .only((first,))
+        .with_state(once(&runs, |call| Ok(Some(done(call)))));
+    let running = app.observe(seen.clone()).start().await.unwrap();
+    give(&running, &[task("t1")]).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1, "the handler ran once");
-    assert_eq!(app.history().matches("could not publish").count(), 5);
-    assert_eq!(app.published::<Done>().len(), 1);
-    let stored = app.broker().stream("DONE").await;
-    assert_eq!(stored.unwrap().unwrap().messages, 1);
+    assert_eq!(
+        seen.lines(),
+        ["first t1 received", "first t1 handled at attempt 1"]
+    );
+    let stored = running.broker().stream("DONE").await.unwrap();
+    assert_eq!(stored.unwrap().messages, 1);
+    running.stop().await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let runs = Arc::default();
+async fn a_dead_letter_that_is_not_stored_yet_is_stored_later_without_another_run(world: World) {
+    let (seen, runs) = (Seen::default(), Arc::default());
+    let app = refusing(&world, "lane.dead.").await;
     let script = once(&runs, |_| Err(HandlerError::reject("no")));
-    let app = refused("lane.dead.", script).await;
-    app.publish(&task("t1")).await;
+    let app = app.only((first,)).with_state(script);
+    let running = app.observe(seen.clone()).start().await.unwrap();
+    give(&running, &[task("t1")]).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1, "the handler ran once");
-    assert_eq!(app.history().matches("could not publish").count(), 5);
-    assert_eq!(app.dead_letters().await.len(), 1);
+    assert_eq!(dead_letters(&running).await.len(), 1);
+    running.stop().await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_retry_that_is_not_stored_yet_is_stored_later_without_another_run() {
-    let runs = Arc::default();
+async fn a_retry_that_is_not_stored_yet_is_stored_later_without_another_run(world: World) {
+    let (seen, runs) = (Seen::default(), Arc::default());
+    let app = refusing(&world, "lane.retry.").await;
     let script = once(&runs, |call| match call.metadata.attempt {
         1 => Err(later("busy")),
         _ => Ok(None),
     });
-    let app = refused("lane.retry.", script).await;
-    app.publish(&task("t1")).await;
+    let app = app.only((first,)).with_state(script);
+    let running = app.observe(seen.clone()).start().await.unwrap();
+    give(&running, &[task("t1")]).await;
     assert_eq!(runs.load(Ordering::SeqCst), 2);
-    assert_eq!(app.history().matches("could not publish").count(), 5);
-    app.assert_retries(first, ["busy"]);
-    app.assert_dead_letters(first, []);
+    assert_eq!(seen.of("handled"), ["first t1 handled at attempt 2"]);
+    running.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

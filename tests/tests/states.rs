@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
+use event_runtime::broker::{DurableSpec, Start};
 use event_runtime::{App, Context, Event, Extract, HandlerError, Needs, State, handler};
-use event_tests::service::{Seen, settle};
+use event_tests::on_each_broker;
+use event_tests::service::{Script, Seen, World, first, settle, task};
 use expect_test::expect;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+on_each_broker!(state_and_broker_are_found_wanting_together);
 
 /// Something to price.
 #[derive(Event, Serialize, Deserialize, JsonSchema)]
@@ -98,6 +103,32 @@ async fn state_that_cannot_be_opened_stops_the_start() {
         .environment([("EVENT_SERVICE", "test")]);
     expect!["the program can't start: the state `states::Tariff` could not be opened: no broker was given"]
         .assert_eq(&app.start().await.unwrap_err().to_string());
+}
+
+async fn state_and_broker_are_found_wanting_together(world: World) {
+    let publisher = world.app().only(()).publish_only().start().await.unwrap();
+    publisher.publisher().publish(&task("t1")).await.unwrap();
+    // Somebody made the durable for another topic.
+    let spec = DurableSpec {
+        name: "test-first".into(),
+        service: "test".into(),
+        handler: "first".into(),
+        filter: "tasks.b.given".into(),
+        start: Some(Start::All),
+        ack_wait: Duration::from_secs(10),
+        max_ack_pending: 1000,
+    };
+    let broker = publisher.broker();
+    broker.create_durable("TASKS", &spec).await.unwrap();
+    let app = world.app().only((first,));
+    let app = app.state(|_| async { Err::<Script, _>("the script is lost") });
+    let error = app.start().await.unwrap_err();
+    expect![[r#"
+        the program can't start, for 2 reasons:
+          - the durable `test-first` on the stream `TASKS` has filter `tasks.b.given`, and the handler needs `tasks.*.given`: changing it would skip events that are stored already; give the handler a new `name`, which makes a new durable, or restore the old topic or filter
+          - the state `event_tests::service::Script` could not be opened: the script is lost"#]]
+    .assert_eq(&error.to_string());
+    publisher.stop().await.unwrap();
 }
 
 #[tokio::test]

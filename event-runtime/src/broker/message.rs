@@ -94,6 +94,7 @@ pub(super) fn is_value(value: &str) -> bool {
 
 /// What the broker says about a message that it stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stored {
     /// The stream (or what stands for one).
     pub stream: String,
@@ -101,6 +102,17 @@ pub struct Stored {
     pub sequence: u64,
     /// Whether the broker had this message id already. That is success: it is stored once.
     pub duplicate: bool,
+}
+
+impl Stored {
+    /// For adapters: stored at this place, as the first with its id.
+    pub fn new(stream: impl Into<String>, sequence: u64) -> Self {
+        Self {
+            stream: stream.into(),
+            sequence,
+            duplicate: false,
+        }
+    }
 }
 
 /// The broker's answer to a published message, some time later.

@@ -46,7 +46,8 @@ pub struct Capabilities {
     pub outlives_process: bool,
     /// How long a repeated [`Message::id`] is recognised; `None` if never.
     pub deduplicates_for: Option<Duration>,
-    /// The largest payload plus headers, in bytes.
+    /// The largest payload that is published, in bytes: the broker's own limit less room for the headers of a
+    /// lane. A larger one may still arrive from elsewhere.
     pub max_payload: usize,
 }
 
@@ -93,7 +94,7 @@ impl Capabilities {
         self
     }
 
-    /// Sets the largest payload plus headers, in bytes.
+    /// Sets the largest payload that is published, in bytes.
     pub const fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self

@@ -8,22 +8,39 @@ use crate::event::EventDescriptor;
 /// The stream that an event needs where none holds its topic yet.
 ///
 /// Named after the topic's first word, it takes all topics that begin with it, so that events of one family
-/// share a stream. A stream that the event names takes that event's topic only.
+/// share a stream. A stream that events name takes the topics of those events. The subjects of all events
+/// that are linked and go to this stream are in it, whichever of them comes first: nothing is altered later.
 pub fn event_stream(event: &EventDescriptor) -> StreamSpec {
-    let first = event.topic.first_token();
-    let topic = event.topic.pattern();
-    let subjects = match event.stream {
-        Some(_) => vec![topic.clone()],
-        None => vec![first.to_owned(), format!("{first}.>")],
-    };
-    let kind = StreamKind::Events {
-        topic,
-        named: event.stream.is_some(),
-    };
+    let name = event.stream_name();
+    let mut subjects = event_subjects(event);
+    for other in EventDescriptor::linked() {
+        if other.stream_name() == name {
+            subjects.extend(event_subjects(other));
+        }
+    }
+    subjects.sort();
+    subjects.dedup();
+    // A stream can't hold a subject twice.
+    let all = subjects.clone();
+    subjects.retain(|subject| {
+        !all.iter()
+            .any(|other| other != subject && subject::covers(other, subject))
+    });
     StreamSpec {
-        name: event.stream_name(),
+        name,
         subjects,
-        kind,
+        kind: StreamKind::Events {
+            topic: event.topic.pattern(),
+            named: event.stream.is_some(),
+        },
+    }
+}
+
+fn event_subjects(event: &EventDescriptor) -> Vec<String> {
+    let first = event.topic.first_token();
+    match event.stream {
+        Some(_) => vec![event.topic.pattern()],
+        None => vec![first.to_owned(), format!("{first}.>")],
     }
 }
 
@@ -133,11 +150,37 @@ pub fn missing_stream(spec: &StreamSpec) -> BrokerError {
     ))
 }
 
+/// What to tell people about a stream that recognises repeated message ids for a shorter time than its broker
+/// can; `None` where there is nothing to tell.
+pub fn short_window(broker: &dyn Broker, spec: &StreamSpec, found: &StreamInfo) -> Option<String> {
+    let wanted = broker.capabilities().deduplicates_for?;
+    let wanted = match spec.kind {
+        // What is gone can't be stored twice.
+        StreamKind::Dead { max_age, .. } => wanted.min(max_age),
+        StreamKind::Events { .. } | StreamKind::Retry { .. } => wanted,
+    };
+    let window = found.deduplicates_for.unwrap_or_default();
+    (window < wanted).then(|| {
+        format!(
+            "the stream recognises a repeated message id for {window:?}, and {wanted:?} are counted on: an event that is published again later than that is stored twice, and handled twice; raise its `duplicate_window` at the broker"
+        )
+    })
+}
+
 /// The error for a durable that is missing where nothing may be created.
 pub fn missing_durable(stream: &str, spec: &DurableSpec) -> BrokerError {
     BrokerError::misconfigured(format!(
         "the durable `{}` is missing on the stream `{stream}`, and EVENT_PROVISION=check creates nothing: run the program once with `topology --apply`",
         spec.name
+    ))
+}
+
+/// The error for a new durable of which nobody said where it starts, on a stream that holds events for it.
+pub fn no_start(stream: &str, spec: &DurableSpec, stored: u64) -> BrokerError {
+    BrokerError::misconfigured(format!(
+        "the handler `{}` is new, and the stream `{stream}` already holds {stored} event{} for it: say `#[handler(start = \"all\")]` to handle them, `\"new\"` to begin with what comes, or a time",
+        spec.handler,
+        if stored == 1 { "" } else { "s" }
     ))
 }
 

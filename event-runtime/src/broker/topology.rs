@@ -62,6 +62,7 @@ impl StreamKind {
 
 /// A stream that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamInfo {
     /// Its name.
     pub name: String,
@@ -71,8 +72,32 @@ pub struct StreamInfo {
     pub owner: Option<String>,
     /// The messages in it.
     pub messages: u64,
+    /// How long a repeated message id is recognised; `None` if never.
+    pub deduplicates_for: Option<Duration>,
     /// Its settings, for people: limits, retention, storage.
     pub settings: Vec<Setting>,
+}
+
+impl StreamInfo {
+    /// For adapters: an empty stream of nobody's, that recognises no message ids. What is known besides is
+    /// written into its fields.
+    ///
+    /// ```
+    /// use event_runtime::broker::StreamInfo;
+    ///
+    /// let mut info = StreamInfo::new("ORDERS", ["orders.>".to_owned()]);
+    /// info.messages = 7;
+    /// ```
+    pub fn new(name: impl Into<String>, subjects: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            name: name.into(),
+            subjects: subjects.into_iter().collect(),
+            owner: None,
+            messages: 0,
+            deduplicates_for: None,
+            settings: Vec::new(),
+        }
+    }
 }
 
 /// One setting of a broker object, as text.
@@ -126,6 +151,7 @@ pub struct DurableSpec {
 
 /// A durable that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DurableInfo {
     /// Its name.
     pub name: String,
@@ -143,6 +169,23 @@ pub struct DurableInfo {
     pub max_deliver: Option<i64>,
     /// Where it stands.
     pub position: Position,
+}
+
+impl DurableInfo {
+    /// For adapters: a durable that is what was wanted, and stands at the beginning. What differs is written
+    /// into its fields.
+    pub fn new(spec: &DurableSpec) -> Self {
+        Self {
+            name: spec.name.clone(),
+            owner: Some(spec.service.clone()),
+            filters: vec![spec.filter.clone()],
+            explicit_ack: true,
+            ack_wait: spec.ack_wait,
+            max_ack_pending: i64::try_from(spec.max_ack_pending).unwrap_or(i64::MAX),
+            max_deliver: None,
+            position: Position::default(),
+        }
+    }
 }
 
 /// Where a durable stands.

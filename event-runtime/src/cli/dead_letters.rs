@@ -1,7 +1,10 @@
 //! `dead-letters`
 
-use serde_json::{Value, json};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 
+use super::redrive::{self, Chosen};
 use super::{DeadLettersCommand, Which, print, print_json};
 use crate::dead_letters::{DeadLetter, DeadLetters, Filter};
 use crate::runtime::{Error, Prepared, table};
@@ -9,6 +12,12 @@ use crate::runtime::{Error, Prepared, table};
 pub(super) async fn run(prepared: Prepared, command: DeadLettersCommand) -> Result<(), Error> {
     let (prepared, broker) = prepared.connect_for("dead-letters").await?;
     let letters = DeadLetters::new(std::sync::Arc::clone(&broker), prepared.service.clone());
+    let done = act(&letters, command).await;
+    broker.close().await?;
+    done
+}
+
+async fn act(letters: &DeadLetters, command: DeadLettersCommand) -> Result<(), Error> {
     match command {
         DeadLettersCommand::List { which, limit, json } => {
             let found = letters.list(&which.into(), limit).await?;
@@ -18,7 +27,7 @@ pub(super) async fn run(prepared: Prepared, command: DeadLettersCommand) -> Resu
             let letter = letters
                 .get(sequence)
                 .await?
-                .ok_or_else(|| unknown(sequence))?;
+                .ok_or_else(|| Error::Command(unknown(sequence)))?;
             show(&letter, json);
         }
         DeadLettersCommand::Redrive {
@@ -28,32 +37,19 @@ pub(super) async fn run(prepared: Prepared, command: DeadLettersCommand) -> Resu
             fresh,
             json,
         } => {
-            let mut chosen = Vec::new();
-            if all {
-                chosen = letters.list(&which.into(), usize::MAX).await?;
-            }
-            for sequence in sequences {
-                chosen.push(
-                    letters
-                        .get(sequence)
-                        .await?
-                        .ok_or_else(|| unknown(sequence))?,
-                );
-            }
-            for letter in &chosen {
-                letters.redrive(letter, fresh).await?;
-            }
-            redriven(&chosen, json);
+            let chosen = if all {
+                Chosen::All(which.into())
+            } else {
+                Chosen::Numbers(sequences)
+            };
+            redrive::run(letters, chosen, fresh, json).await?;
         }
     }
-    broker.close().await?;
     Ok(())
 }
 
-fn unknown(sequence: u64) -> Error {
-    Error::Command(format!(
-        "there is no dead letter {sequence}: see `dead-letters list` for the numbers"
-    ))
+pub(super) fn unknown(sequence: u64) -> String {
+    format!("there is no dead letter {sequence}: see `dead-letters list` for the numbers")
 }
 
 fn list(letters: &[DeadLetter], json: bool) {
@@ -116,22 +112,14 @@ fn show(letter: &DeadLetter, json: bool) {
         .collect();
     print(&format!("\n{}", table::columns(&headers)));
     match letter.payload() {
-        Some(payload) => print(&format!("\n{}\n", String::from_utf8_lossy(payload))),
+        Some(payload) => match std::str::from_utf8(payload) {
+            Ok(text) => print(&format!("\n{text}\n")),
+            Err(_) => print(&format!(
+                "\nThe body is not UTF-8; as base64:\n{}\n",
+                STANDARD.encode(payload)
+            )),
+        },
         None => print("\nThe body was too large for a dead letter; it is at its origin.\n"),
-    }
-}
-
-fn redriven(letters: &[DeadLetter], json: bool) {
-    if json {
-        let list = letters
-            .iter()
-            .map(|letter| json!({ "sequence": letter.sequence, "handler": letter.handler }));
-        return print_json(&Value::Array(list.collect()));
-    }
-    match letters.len() {
-        0 => print("no dead letters to send back\n"),
-        1 => print(&format!("sent back to `{}`\n", letters[0].handler)),
-        several => print(&format!("{several} sent back to their handlers\n")),
     }
 }
 

@@ -3,6 +3,7 @@
 mod contracts;
 mod dead_letters;
 mod handlers;
+mod redrive;
 mod topology;
 
 use std::ffi::OsString;
@@ -79,7 +80,7 @@ enum DeadLettersCommand {
     /// Sends them back to the handler that failed
     Redrive {
         /// Their numbers in the list
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present = "all", conflicts_with_all = ["handler", "topic", "reason"])]
         sequences: Vec<u64>,
         /// All that fit, instead of numbers
         #[arg(long, conflicts_with = "sequences")]

@@ -9,7 +9,7 @@ pub(super) async fn show(prepared: Prepared, apply: bool) -> Result<(), Error> {
     if apply {
         prepared.apply(&*broker).await?;
     }
-    let items = inspect(&*broker, &prepared.topology(), &prepared.service).await?;
+    let items = inspect(&*broker, &prepared.wanted()).await?;
     let mut rows = vec![
         ["KIND", "NAME", "WANTED", "FOUND"]
             .map(str::to_owned)

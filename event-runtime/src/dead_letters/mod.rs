@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -114,10 +116,17 @@ impl DeadLetter {
         (!lane_headers::is_reference(&self.message.headers)).then_some(&self.message.payload)
     }
 
-    /// Everything, as JSON; the body as text where it is UTF-8.
+    /// Everything, as JSON: the body as the text `payload`, or as `payload_base64` where it is not UTF-8.
     pub fn to_json(&self) -> Value {
         let (stream, sequence) = self.origin();
-        let payload = self.payload().map(String::from_utf8_lossy);
+        let (name, payload) = match self.payload().map(std::str::from_utf8) {
+            None => ("payload", Value::Null),
+            Some(Ok(text)) => ("payload", text.into()),
+            Some(Err(_)) => (
+                "payload_base64",
+                STANDARD.encode(&self.message.payload).into(),
+            ),
+        };
         json!({
             "sequence": self.sequence,
             "handler": self.handler,
@@ -131,8 +140,39 @@ impl DeadLetter {
             "first_failed": self.first_failed().map(|time| time.to_string()),
             "origin": { "stream": stream, "sequence": sequence },
             "headers": self.headers().iter().collect::<std::collections::BTreeMap<_, _>>(),
-            "payload": payload,
+            name: payload,
         })
+    }
+}
+
+/// On the way through the dead letters of a service; one of them at a time is in memory.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    letters: &'a DeadLetters,
+    filter: Filter,
+    subject: String,
+    next: u64,
+    /// So many messages were there at the start, and are not read yet.
+    left: u64,
+}
+
+impl Walk<'_> {
+    /// The next one that fits; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
+        let DeadLetters { broker, stream, .. } = self.letters;
+        while self.left > 0 {
+            let Some(message) = broker.read(stream, &self.subject, self.next).await? else {
+                self.left = 0;
+                break;
+            };
+            self.next = message.sequence + 1;
+            self.left -= 1;
+            let letter = DeadLetter::read(message).filter(|letter| self.filter.takes(letter));
+            if letter.is_some() {
+                return Ok(letter);
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -161,20 +201,32 @@ impl DeadLetters {
         filter: &Filter,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, BrokerError> {
-        let subject = filter.subject(&self.service);
+        let mut walk = self.walk(filter).await?;
         let mut letters = Vec::new();
-        let mut next = 1;
-        if self.broker.stream(&self.stream).await?.is_none() {
-            return Ok(letters);
-        }
         while letters.len() < limit {
-            let Some(message) = self.broker.read(&self.stream, &subject, next).await? else {
+            let Some(letter) = walk.next().await? else {
                 break;
             };
-            next = message.sequence + 1;
-            letters.extend(DeadLetter::read(message).filter(|letter| filter.takes(letter)));
+            letters.push(letter);
         }
         Ok(letters)
+    }
+
+    /// Goes through those that are there now and fit, oldest first. What is stored meanwhile is not among
+    /// them, so whoever sends them back comes to an end, though some fail again.
+    pub async fn walk(&self, filter: &Filter) -> Result<Walk<'_>, BrokerError> {
+        let subject = filter.subject(&self.service);
+        let left = match self.broker.stream(&self.stream).await? {
+            Some(_) => self.broker.count(&self.stream, &subject).await?,
+            None => 0,
+        };
+        Ok(Walk {
+            letters: self,
+            filter: filter.clone(),
+            subject,
+            next: 1,
+            left,
+        })
     }
 
     /// The one at this place.

@@ -6,7 +6,6 @@ use std::fmt;
 
 use super::plan::{Defaults, HandlerPlan, Overrides};
 use super::{HandlerDescriptor, Needs, States};
-use crate::event::EventDescriptor;
 
 /// Something that has to be changed before the program can start: place, problem and fix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,23 +26,29 @@ impl fmt::Display for Fault {
 
 /// The handlers of this program, sorted by name.
 #[derive(Debug, Default)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     handlers: Vec<HandlerPlan>,
+    left_out: Vec<&'static str>,
     faults: Vec<Fault>,
 }
 
 impl Catalog {
     /// Finds the handlers that are linked into this program; with `only`, just those functions.
-    pub fn find(
+    pub(crate) fn find(
         only: Option<&[(TypeId, &'static str)]>,
         defaults: &Defaults,
         overrides: &BTreeMap<String, Overrides>,
     ) -> Self {
-        let mut linked = HandlerDescriptor::linked();
-        linked.retain(|handler| {
-            only.is_none_or(|only| only.iter().any(|(id, _)| *id == (handler.function)()))
-        });
-        let mut catalog = Self::default();
+        let (linked, left_out): (Vec<&'static HandlerDescriptor>, Vec<_>) =
+            HandlerDescriptor::linked()
+                .into_iter()
+                .partition(|handler| {
+                    only.is_none_or(|only| only.iter().any(|(id, _)| *id == (handler.function)()))
+                });
+        let mut catalog = Self {
+            left_out: left_out.iter().map(|handler| handler.name).collect(),
+            ..Self::default()
+        };
         for (id, name) in only.unwrap_or_default() {
             if !linked.iter().any(|handler| (handler.function)() == *id) {
                 catalog.faults.push(Fault::new(format!(
@@ -69,11 +74,7 @@ impl Catalog {
             catalog.faults.append(&mut faults);
         }
         for name in overrides.keys() {
-            if !catalog
-                .handlers
-                .iter()
-                .any(|handler| handler.name() == name)
-            {
+            if !catalog.has(name) && !catalog.leaves_out(name) {
                 catalog.faults.push(Fault::new(format!(
                     "EVENT_HANDLER_{}_… is set, and there is no handler `{name}`; {}",
                     name.to_ascii_uppercase(),
@@ -81,12 +82,12 @@ impl Catalog {
                 )));
             }
         }
-        catalog.check_events();
+        super::events::check(&mut catalog.faults);
         catalog
     }
 
     /// Checks that every handler finds the state it asks for; `has` knows what the app was given.
-    pub fn check_states(&mut self, states: &States) {
+    pub(crate) fn check_states(&mut self, states: &States) {
         for name in states.doubled() {
             self.faults.push(Fault::new(format!(
                 "the app was given two values of type `{name}`, and `State<{name}>` means one: leave one out, or wrap it in a type of its own"
@@ -108,19 +109,30 @@ impl Catalog {
     }
 
     /// Keeps the handlers of these names running; the others stay known, as handlers of other processes.
-    pub fn run_only(&mut self, names: &[String]) {
+    pub(crate) fn run_only(&mut self, names: &[String]) {
         for name in names {
-            if !self.handlers.iter().any(|handler| handler.name() == name) {
-                let fault = format!(
-                    "EVENT_HANDLERS names `{name}`, and there is no such handler; {}",
-                    self.names()
-                );
-                self.faults.push(Fault::new(fault));
+            if self.has(name) {
+                continue;
             }
+            let problem = if self.leaves_out(name) {
+                "which this program leaves out by `.only(…)`"
+            } else {
+                "and there is no such handler"
+            };
+            let fault = format!("EVENT_HANDLERS names `{name}`, {problem}; {}", self.names());
+            self.faults.push(Fault::new(fault));
         }
         for handler in &mut self.handlers {
             handler.runs_here = names.iter().any(|name| name == handler.name());
         }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.handlers.iter().any(|handler| handler.name() == name)
+    }
+
+    fn leaves_out(&self, name: &str) -> bool {
+        self.left_out.contains(&name)
     }
 
     fn names(&self) -> String {
@@ -135,44 +147,19 @@ impl Catalog {
         format!("there are {}", names.join(", "))
     }
 
-    fn check_events(&mut self) {
-        let events = EventDescriptor::linked();
-        for pair in events.windows(2) {
-            if pair[0].wire_type == pair[1].wire_type {
-                self.faults.push(Fault::new(format!(
-                    "two events are `{}` version {}: `{}` at {}:{} and `{}` at {}:{}; a changed form needs the next version, another event another name",
-                    pair[0].name,
-                    pair[0].version,
-                    pair[0].type_name,
-                    pair[0].file,
-                    pair[0].line,
-                    pair[1].type_name,
-                    pair[1].file,
-                    pair[1].line
-                )));
-            }
-        }
-        let mut words: BTreeMap<String, &EventDescriptor> = BTreeMap::new();
-        for event in events {
-            let word = event.topic.first_token();
-            let other = *words.entry(word.to_ascii_uppercase()).or_insert(event);
-            if other.topic.first_token() != word && event.stream.is_none() && other.stream.is_none()
-            {
-                self.faults.push(Fault::new(format!(
-                    "the topics `{}` and `{}` differ in the case of their first word, and streams are named after it in upper case: write it the same",
-                    other.topic, event.topic
-                )));
-            }
-        }
-    }
-
     /// The handlers, sorted by name.
-    pub fn handlers(&self) -> &[HandlerPlan] {
+    pub(crate) fn handlers(&self) -> &[HandlerPlan] {
         &self.handlers
     }
 
+    /// The names of linked handlers that this program leaves out: they are other programs', and nothing of
+    /// theirs is checked.
+    pub(crate) fn left_out(&self) -> &[&'static str] {
+        &self.left_out
+    }
+
     /// What is wrong so far.
-    pub fn take_faults(&mut self) -> Vec<Fault> {
+    pub(crate) fn take_faults(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.faults)
     }
 }

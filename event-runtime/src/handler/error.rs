@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// What an error means for the event that was being handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Class {
     /// Trying again may help; after this time, if the error knows better than the handler's policy.
     Retry {

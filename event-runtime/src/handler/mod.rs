@@ -5,6 +5,7 @@ mod catalog;
 mod context;
 mod descriptor;
 mod error;
+mod events;
 mod extract;
 mod middleware;
 mod outcome;
@@ -13,7 +14,8 @@ mod reason;
 mod set;
 mod state;
 
-pub use self::catalog::{Catalog, Fault};
+pub(crate) use self::catalog::Catalog;
+pub use self::catalog::Fault;
 pub use self::context::{Context, Metadata};
 pub use self::descriptor::{
     BoxedEvent, HandlerDescriptor, HandlerOptions, Received, RetryPolicy, StartOption,
@@ -22,7 +24,8 @@ pub use self::error::{Class, Classifier, Classify, HandlerError, classify};
 pub use self::extract::{Extract, Needs, State};
 pub use self::middleware::{BoxFuture, Call, Middleware, Next};
 pub use self::outcome::{IntoEvents, Outcome, Returned};
-pub use self::plan::{Defaults, HandlerPlan, Overrides};
+pub(crate) use self::plan::Defaults;
+pub use self::plan::{HandlerPlan, Overrides};
 pub use self::reason::Reason;
 pub use self::set::HandlerSet;
 pub use self::state::States;

@@ -8,13 +8,13 @@ use crate::event::{EventDescriptor, TopicTemplate};
 
 /// Settings for handlers that say nothing themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Defaults {
+pub(crate) struct Defaults {
     /// Events handled at once by one process. Default 16.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
     /// The longest that one run may take. Default 20 s.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// How often and after which delays a failed event is run again.
-    pub retry: RetryPolicy,
+    pub(crate) retry: RetryPolicy,
 }
 
 impl Default for Defaults {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::broker::{Broker, BrokerError, plan};
+use crate::broker::{Broker, BrokerError, StreamInfo, StreamSpec, plan};
 use crate::event::EventDescriptor;
 
 /// What happens with broker objects that are missing.
@@ -35,6 +35,8 @@ pub(crate) struct Streams {
     broker: Arc<dyn Broker>,
     provision: Provision,
     known: RwLock<HashSet<&'static str>>,
+    /// The streams that people were told of.
+    warned: Mutex<HashSet<String>>,
 }
 
 impl Streams {
@@ -43,6 +45,7 @@ impl Streams {
             broker,
             provision,
             known: RwLock::default(),
+            warned: Mutex::default(),
         }
     }
 
@@ -60,7 +63,7 @@ impl Streams {
         let spec = plan::event_stream(event);
         let found = plan::find_stream(&*self.broker, &spec).await?;
         match (found, self.provision) {
-            (Some(_), _) => {}
+            (Some(found), _) => self.warn_of_window(&spec, &found),
             (None, Provision::Create) => {
                 self.broker.create_stream(&spec).await?;
             }
@@ -71,6 +74,15 @@ impl Streams {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(topic);
         Ok(())
+    }
+
+    /// Once for each stream.
+    fn warn_of_window(&self, spec: &StreamSpec, found: &StreamInfo) {
+        let warning = plan::short_window(&*self.broker, spec, found);
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(warning) = warning.filter(|_| warned.insert(found.name.clone())) {
+            tracing::warn!(stream = found.name, "{warning}");
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Creates what is missing, refuses what would lose events, and leaves everything else as it is.
 
-use super::topology::{Item, inspect};
+use super::topology::{Item, Wanted, inspect};
 use crate::broker::{
-    Broker, BrokerError, BrokerErrorKind, DurableSpec, StreamSpec, Topology, plan, subject,
+    Broker, BrokerError, BrokerErrorKind, DurableInfo, DurableSpec, StreamSpec, plan, subject,
 };
 use crate::handler::Fault;
 use crate::publish::Provision;
@@ -17,12 +17,11 @@ pub(super) struct Ready {
 /// Makes the broker fit to run, or says everything that stands in the way.
 pub(super) async fn provision(
     broker: &dyn Broker,
-    topology: &Topology,
-    service: &str,
+    wanted: &Wanted,
     mode: Provision,
 ) -> Result<Vec<Ready>, Vec<Fault>> {
     let mut faults = Vec::new();
-    let items = inspect(broker, topology, service)
+    let items = inspect(broker, wanted)
         .await
         .map_err(|error| vec![fault(&error)])?;
     let mut streams: Vec<(String, Vec<String>)> = Vec::new();
@@ -32,8 +31,15 @@ pub(super) async fn provision(
         match item {
             Item::Stream {
                 found: Ok(Some(info)),
-                ..
-            } => streams.push((info.name, info.subjects)),
+                wanted,
+            } => {
+                if !streams.iter().any(|(name, _)| *name == info.name)
+                    && let Some(warning) = plan::short_window(broker, &wanted, &info)
+                {
+                    tracing::warn!(stream = info.name, "{warning}");
+                }
+                streams.push((info.name, info.subjects));
+            }
             Item::Stream {
                 found: Ok(None),
                 wanted,
@@ -82,16 +88,23 @@ pub(super) async fn provision(
             continue;
         };
         let stream = stream.clone();
-        if exists {
-            for difference in differences {
-                if difference.refused {
-                    faults.push(fault(&plan::refused_durable(&stream, &spec, &difference)));
-                } else {
-                    warn_of(&stream, &spec, &difference);
+        let differences = if exists {
+            differences
+        } else {
+            match create_durable(broker, &stream, &spec, mode).await {
+                Ok(info) => plan::compare_durable(&spec, &info),
+                Err(error) => {
+                    faults.push(fault(&error));
+                    continue;
                 }
             }
-        } else if let Err(error) = create_durable(broker, &stream, &spec, mode).await {
-            faults.push(error);
+        };
+        for difference in differences {
+            if difference.refused {
+                faults.push(fault(&plan::refused_durable(&stream, &spec, &difference)));
+            } else {
+                warn_of(&stream, &spec, &difference);
+            }
         }
         ready.push(Ready { spec, stream });
     }
@@ -119,33 +132,29 @@ fn add_missing(missing: &mut Vec<StreamSpec>, wanted: StreamSpec) {
     }
 }
 
+/// Creates a durable, or finds that another instance was quicker.
 async fn create_durable(
     broker: &dyn Broker,
     stream: &str,
     spec: &DurableSpec,
     mode: Provision,
-) -> Result<(), Fault> {
-    if spec.start.is_none() {
-        let stored = broker
-            .count(stream, &spec.filter)
-            .await
-            .map_err(|error| fault(&error))?;
-        if stored > 0 {
-            return Err(Fault::new(format!(
-                "the handler `{}` is new, and the stream `{stream}` already holds {stored} event{} for it: say `#[handler(start = \"all\")]` to handle them, `\"new\"` to begin with what comes, or a time",
-                spec.handler,
-                if stored == 1 { "" } else { "s" }
-            )));
-        }
+) -> Result<DurableInfo, BrokerError> {
+    let stored = match spec.start {
+        None => broker.count(stream, &spec.filter).await?,
+        Some(_) => 0,
+    };
+    if stored == 0 && mode == Provision::Create {
+        return broker.create_durable(stream, spec).await;
     }
-    if mode == Provision::Check {
-        return Err(fault(&plan::missing_durable(stream, spec)));
+    // Another instance may have created it since, and what is stored may have come after that.
+    if let Some(found) = broker.durable(stream, &spec.name).await? {
+        return Ok(found);
     }
-    broker
-        .create_durable(stream, spec)
-        .await
-        .map(drop)
-        .map_err(|error| fault(&error))
+    Err(if stored > 0 {
+        plan::no_start(stream, spec, stored)
+    } else {
+        plan::missing_durable(stream, spec)
+    })
 }
 
 fn warn_of(stream: &str, spec: &DurableSpec, difference: &plan::Difference) {

@@ -20,7 +20,7 @@ use crate::publish::Provision;
 /// | `EVENT_GRACE` | how long running handlers may take to finish at the end | `25s` |
 /// | `EVENT_ENVELOPE` | how events are written: `structured` JSON, or `binary` (attributes as headers); both are read | `structured` |
 /// | `EVENT_LOG` | what is logged, as in `info,event_runtime=debug` | `info` |
-/// | `EVENT_DEAD_LETTER_AGE` | how long a dead letter is kept, set when its stream is created | `30d` |
+/// | `EVENT_DEAD_LETTER_AGE` | how long a dead letter is kept, at least `1s`; set when its stream is created | `30d` |
 /// | `EVENT_HANDLER_<NAME>_CONCURRENCY`, `_TIMEOUT`, `_RETRY_MAX`, `_RETRY_BASE`, `_RETRY_CAP` | one handler's settings, over its attribute | |
 /// | `EVENT_NATS_CREDENTIALS` | a credentials file | |
 /// | `EVENT_NATS_USER`, `EVENT_NATS_PASSWORD`, `EVENT_NATS_TOKEN` | secrets; better here than in the address | |
@@ -101,6 +101,12 @@ impl Settings {
         });
         let grace = duration(&mut faults, "EVENT_GRACE");
         let age = duration(&mut faults, "EVENT_DEAD_LETTER_AGE");
+        if age.is_some_and(|age| age < Duration::from_secs(1)) {
+            faults.push(Fault::new(format!(
+                "EVENT_DEAD_LETTER_AGE=`{}` keeps no dead letter for long enough to read it: at least `1s`",
+                get("EVENT_DEAD_LETTER_AGE").unwrap_or_default()
+            )));
+        }
         let settings = Self {
             broker: secret("EVENT_BROKER"),
             service: text("EVENT_SERVICE"),

@@ -10,8 +10,9 @@ use super::provision::{Ready, provision};
 use super::running::{Ended, Running};
 use super::settings::Settings;
 use super::state::LateState;
-use super::{App, Error, table, topology};
-use crate::broker::{Broker, Topology, lanes};
+use super::topology::Wanted;
+use super::{App, Error, table};
+use crate::broker::{Broker, lanes};
 use crate::consume::{Pipeline, PipelineSettings, Source, Stopper, Worker, WorkerEnd};
 use crate::envelope::Mode;
 use crate::handler::{Catalog, Fault, HandlerPlan, Middleware, States};
@@ -88,12 +89,8 @@ impl Prepared {
     }
 
     /// What this service wants of the broker.
-    pub(crate) fn topology(&self) -> Topology {
-        topology::wanted(
-            &self.service,
-            self.catalog.handlers(),
-            self.settings.dead_letter_age,
-        )
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted::new(&self.service, &self.catalog, self.settings.dead_letter_age)
     }
 
     #[cfg(feature = "cli")]
@@ -114,7 +111,7 @@ impl Prepared {
     /// Creates what is missing, and starts no handler.
     pub(crate) async fn apply(&self, broker: &dyn Broker) -> Result<(), Error> {
         let mode = crate::publish::Provision::Create;
-        provision(broker, &self.topology(), &self.service, mode)
+        provision(broker, &self.wanted(), mode)
             .await
             .map(drop)
             .map_err(Error::Start)
@@ -135,14 +132,11 @@ impl Prepared {
             .connect(&self.settings, &self.service)
             .await?;
         let mode = self.settings.provision;
-        let ready = match provision(&*broker, &self.topology(), &self.service, mode).await {
-            Ok(ready) => ready,
-            Err(faults) => {
-                let _ = broker.close().await;
-                return Err(Error::Start(faults));
-            }
+        let (ready, mut faults) = match provision(&*broker, &self.wanted(), mode).await {
+            Ok(ready) => (ready, Vec::new()),
+            Err(faults) => (Vec::new(), faults),
         };
-        let mut faults = Vec::new();
+        // Also where the broker is not fit: all that needs a connection is reported together.
         for late in std::mem::take(&mut self.late_states) {
             if let Err(fault) = late.open(self.settings.clone(), &mut self.states).await {
                 faults.push(fault);

@@ -8,17 +8,33 @@ use crate::broker::{
     Broker, BrokerError, DurableInfo, DurableSpec, Start, StreamInfo, StreamKind, StreamSpec,
     Topology, lanes,
 };
-use crate::handler::HandlerPlan;
+use crate::handler::{Catalog, HandlerPlan};
 
 /// The ack wait: reported progress starts it anew, three times in each.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
+/// What this program wants of the broker.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    service: String,
+    topology: Topology,
+    /// Durables of handlers that other programs of the service run.
+    elsewhere: Vec<String>,
+}
+
+impl Wanted {
+    pub(super) fn new(service: &str, catalog: &Catalog, dead_letter_age: Duration) -> Self {
+        let names = catalog.left_out().iter();
+        Self {
+            service: service.to_owned(),
+            topology: topology(service, catalog.handlers(), dead_letter_age),
+            elsewhere: names.map(|name| lanes::durable(service, name)).collect(),
+        }
+    }
+}
+
 /// All that the handlers of a service need. A durable's stream is not known before the broker is asked.
-pub(super) fn wanted(
-    service: &str,
-    handlers: &[HandlerPlan],
-    dead_letter_age: Duration,
-) -> Topology {
+fn topology(service: &str, handlers: &[HandlerPlan], dead_letter_age: Duration) -> Topology {
     let mut streams: BTreeMap<(String, Vec<String>, String), StreamSpec> = BTreeMap::new();
     for handler in handlers {
         for event in std::iter::once(&handler.event).chain(&handler.returns) {
@@ -109,9 +125,13 @@ pub(crate) enum Item {
 /// Looks at everything that is wanted, and changes nothing.
 pub(crate) async fn inspect(
     broker: &dyn Broker,
-    topology: &Topology,
-    service: &str,
+    wanted: &Wanted,
 ) -> Result<Vec<Item>, BrokerError> {
+    let Wanted {
+        service,
+        topology,
+        elsewhere,
+    } = wanted;
     let mut items = Vec::new();
     let mut streams: Vec<String> = Vec::new();
     for wanted in &topology.streams {
@@ -147,7 +167,8 @@ pub(crate) async fn inspect(
     }
     for stream in streams {
         for found in broker.durables(&stream, service).await? {
-            if !known.contains(&(Some(stream.clone()), found.name.clone())) {
+            let here = known.contains(&(Some(stream.clone()), found.name.clone()));
+            if !here && !elsewhere.contains(&found.name) {
                 items.push(Item::Orphan {
                     stream: stream.clone(),
                     found,

@@ -194,13 +194,9 @@ impl Fault for AnyStream {
             if let Ok(created) = inner.create_stream(spec).await {
                 return Ok(created);
             }
-            Ok(StreamInfo {
-                name: spec.name.clone(),
-                subjects: spec.subjects.clone(),
-                owner: spec.kind.owner().map(str::to_owned),
-                messages: 0,
-                settings: Vec::new(),
-            })
+            let mut info = StreamInfo::new(&spec.name, spec.subjects.clone());
+            info.owner = spec.kind.owner().map(str::to_owned);
+            Ok(info)
         }
         .boxed()
     }

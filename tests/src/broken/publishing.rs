@@ -104,11 +104,7 @@ pub(super) const ALL: &[Broken] = &[
 
 /// What is answered for a message that went nowhere.
 fn lie() -> Receipt {
-    Receipt::new(std::future::ready(Ok(Stored {
-        stream: "CONF".to_owned(),
-        sequence: 1_000_000,
-        duplicate: false,
-    })))
+    Receipt::new(std::future::ready(Ok(Stored::new("CONF", 1_000_000))))
 }
 
 struct Unstored(AtomicU64);

@@ -53,17 +53,11 @@ impl Durable {
             .filter(|(_, kept)| self.delivers(kept))
             .count();
         DurableInfo {
-            name: self.spec.name.clone(),
-            owner: Some(self.spec.service.clone()),
-            filters: vec![self.spec.filter.clone()],
-            explicit_ack: true,
-            ack_wait: self.spec.ack_wait,
-            max_ack_pending: i64::try_from(self.spec.max_ack_pending).unwrap_or(i64::MAX),
-            max_deliver: None,
             position: Position {
                 pending: pending as u64,
                 unsettled: self.unsettled.len() as u64,
             },
+            ..DurableInfo::new(&self.spec)
         }
     }
 

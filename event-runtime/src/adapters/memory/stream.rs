@@ -73,6 +73,7 @@ impl Stream {
             subjects: self.spec.subjects.clone(),
             owner: self.spec.kind.owner().map(str::to_owned),
             messages: (self.messages.len() + self.delayed.len()) as u64,
+            deduplicates_for: Some(WINDOW),
             settings: vec![Setting {
                 name: "storage",
                 value: "memory".into(),

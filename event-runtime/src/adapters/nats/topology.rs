@@ -94,12 +94,16 @@ fn stream_info(found: WireStream) -> StreamInfo {
         "max_bytes",
         "max_msgs",
         "discard",
+        "duplicate_window",
     ];
     StreamInfo {
         name: text(&config["name"]),
         subjects: texts(&config["subjects"]),
         owner: config["metadata"][OWNER].as_str().map(str::to_owned),
         messages: found.state.messages,
+        deduplicates_for: config["duplicate_window"]
+            .as_u64()
+            .map(Duration::from_nanos),
         settings: settings
             .into_iter()
             .map(|name| Setting {
@@ -114,6 +118,10 @@ fn setting(name: &str, value: &Value) -> String {
     match (name, value) {
         ("max_age", Value::Number(nanos)) => match nanos.as_u64() {
             Some(0) | None => "unlimited".into(),
+            Some(nanos) => age(Duration::from_nanos(nanos)),
+        },
+        ("duplicate_window", value) => match value.as_u64() {
+            Some(0) | None => "none".into(),
             Some(nanos) => age(Duration::from_nanos(nanos)),
         },
         (_, Value::Number(number)) if number.as_i64() == Some(-1) => "unlimited".into(),
@@ -162,6 +170,8 @@ pub(super) async fn create_stream(
         }
         StreamKind::Dead { max_age, .. } => {
             config["max_age"] = nanos(*max_age).into();
+            // The server refuses a window that is longer than what it is to recognise stays.
+            config["duplicate_window"] = nanos(WINDOW.min(*max_age)).into();
             config["max_bytes"] = DEAD_BYTES.into();
             config["discard"] = "new".into();
         }
