@@ -1,6 +1,7 @@
 //! What the behaviour tests share.
 
 pub mod bakery;
+pub mod interop;
 pub mod nats;
 pub mod proxy;
 pub mod service;
