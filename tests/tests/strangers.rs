@@ -1,0 +1,55 @@
+//! What strangers write into headers: it is neither believed nor in the way.
+
+use event_runtime::broker::Message;
+use event_runtime::envelope::Headers;
+use event_runtime::{HandlerError, Running};
+use event_tests::on_each_broker;
+use event_tests::service::{Call, Script, Seen, World, dead_letters, first, settle, task};
+
+on_each_broker!(lane_headers_on_an_event_are_not_believed,);
+
+async fn store(running: &Running, message: Message) {
+    let broker = running.broker();
+    broker.publish(message).await.unwrap().await.unwrap();
+}
+
+async fn failing(world: &World, seen: &Seen) -> Running {
+    let script = Script::new(|_: Call| async { Err(HandlerError::reject("no")) });
+    let app = world.app().only((first,)).with_state(script);
+    app.observe(seen.clone()).start().await.unwrap()
+}
+
+async fn lane_headers_on_an_event_are_not_believed(world: World) {
+    let seen = Seen::default();
+    let running = failing(&world, &seen).await;
+    // As if somebody had published a dead letter again, with all of its headers.
+    let headers: Headers = [
+        ("event-attempt", "3"),
+        ("Event-Redrives", "4"),
+        ("Event-Fresh", "5"),
+        ("Event-Id", "another"),
+        ("Event-First-Failed", "2020-01-01T00:00:00Z"),
+        ("Event-Body", "reference; length=1; sha256=00"),
+        ("Own", "kept"),
+    ]
+    .into_iter()
+    .collect();
+    let body = "not JSON";
+    store(
+        &running,
+        Message::new("tasks.a.given", body).headers(headers),
+    )
+    .await;
+    settle(&running).await;
+    let letters = dead_letters(&running).await;
+    let [letter] = letters.as_slice() else {
+        panic!("one dead letter: {letters:?}");
+    };
+    assert_eq!(letter.payload(), Some(body.as_bytes()));
+    assert_eq!(letter.event_id, None);
+    assert_eq!(letter.first_failed(), None);
+    assert_eq!((letter.attempts(), letter.redrives()), (1, 0));
+    assert_eq!(letter.headers().get("event-fresh"), None);
+    assert_eq!(letter.headers().get("own"), Some("kept"));
+    running.stop().await.unwrap();
+}
