@@ -1,12 +1,17 @@
 //! What strangers write into headers: it is neither believed nor in the way.
 
-use event_runtime::broker::Message;
+use event_runtime::broker::{Message, lanes};
+use event_runtime::dead_letters::DeadLetters;
 use event_runtime::envelope::Headers;
 use event_runtime::{HandlerError, Running};
 use event_tests::on_each_broker;
-use event_tests::service::{Call, Script, Seen, World, dead_letters, first, settle, task};
+use event_tests::service::{Call, Script, Seen, World, dead_letters, first, give, settle, task};
+use expect_test::expect;
 
-on_each_broker!(lane_headers_on_an_event_are_not_believed,);
+on_each_broker!(
+    lane_headers_on_an_event_are_not_believed,
+    a_counter_at_its_end_loses_nothing,
+);
 
 async fn store(running: &Running, message: Message) {
     let broker = running.broker();
@@ -51,5 +56,28 @@ async fn lane_headers_on_an_event_are_not_believed(world: World) {
     assert_eq!((letter.attempts(), letter.redrives()), (1, 0));
     assert_eq!(letter.headers().get("event-fresh"), None);
     assert_eq!(letter.headers().get("own"), Some("kept"));
+    running.stop().await.unwrap();
+}
+
+async fn a_counter_at_its_end_loses_nothing(world: World) {
+    let seen = Seen::default();
+    let running = failing(&world, &seen).await;
+    give(&running, &[task("t1")]).await;
+    let [letter] = dead_letters(&running).await.try_into().unwrap();
+    let mut headers = letter.headers().clone();
+    for name in ["Event-Attempt", "Event-Redrives", "Event-Fresh"] {
+        headers.set(name, u32::MAX.to_string());
+    }
+    let lane = lanes::retry_subject("test", "first");
+    let body = letter.payload().unwrap().to_vec();
+    store(&running, Message::new(lane, body).headers(headers)).await;
+    settle(&running).await;
+    let [_, letter] = dead_letters(&running).await.try_into().unwrap();
+    assert_eq!((letter.attempts(), letter.redrives()), (u32::MAX, u32::MAX));
+    let letters = DeadLetters::new(running.broker(), "test");
+    let error = letters.redrive(&letter, true).await.unwrap_err();
+    expect!["dead letter 2 can't be redriven: its headers say that it was so often already that nobody can count further; publish its event again instead"]
+        .assert_eq(&error.to_string());
+    assert_eq!(dead_letters(&running).await.len(), 2);
     running.stop().await.unwrap();
 }
