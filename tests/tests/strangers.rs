@@ -1,9 +1,12 @@
 //! What strangers write into headers: it is neither believed nor in the way.
 
+use std::time::Duration;
+
 use event_runtime::broker::{Message, lanes};
 use event_runtime::dead_letters::DeadLetters;
 use event_runtime::envelope::Headers;
 use event_runtime::{HandlerError, Running};
+use event_tests::nats::TestNats;
 use event_tests::on_each_broker;
 use event_tests::service::{Call, Script, Seen, World, dead_letters, first, give, settle, task};
 use expect_test::expect;
@@ -79,5 +82,45 @@ async fn a_counter_at_its_end_loses_nothing(world: World) {
     expect!["dead letter 2 can't be redriven: its headers say that it was so often already that nobody can count further; publish its event again instead"]
         .assert_eq(&error.to_string());
     assert_eq!(dead_letters(&running).await.len(), 2);
+    running.stop().await.unwrap();
+}
+
+/// A message that can be received can be too much to be sent: its dead letter has the body or says where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_cannot_be_sent_do_not_keep_a_dead_letter_out() {
+    let world = World::Nats(TestNats::start());
+    let World::Nats(nats) = &world else {
+        unreachable!("just made");
+    };
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let seen = Seen::default();
+    let running = failing(&world, &seen).await;
+    for value in ["x".repeat(9000), "a\0b".to_owned()] {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Own", value.as_str());
+        client
+            .publish_with_headers("tasks.a.given", headers, "not JSON".into())
+            .await
+            .unwrap();
+    }
+    client.flush().await.unwrap();
+    give(&running, &[task("t1")]).await;
+    assert!(running.settled(Duration::from_secs(20)).await.unwrap());
+    let letters = dead_letters(&running).await;
+    let reasons: Vec<&str> = letters
+        .iter()
+        .map(|letter| letter.reason.as_str())
+        .collect();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    for letter in letters
+        .iter()
+        .filter(|letter| letter.reason == "undecodable")
+    {
+        let kept = letter.payload();
+        assert!(kept.is_none_or(|kept| kept == b"not JSON"));
+        let (stream, sequence) = letter.origin();
+        let original = running.broker().read(stream, ">", sequence).await.unwrap();
+        assert_eq!(original.unwrap().payload, "not JSON");
+    }
     running.stop().await.unwrap();
 }
