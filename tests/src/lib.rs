@@ -4,6 +4,7 @@ pub mod bakery;
 pub mod broken;
 pub mod certificates;
 pub mod faulty;
+pub mod interop;
 pub mod jwt;
 pub mod logs;
 pub mod model;

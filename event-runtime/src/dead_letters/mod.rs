@@ -254,10 +254,19 @@ impl DeadLetters {
                 letter.sequence
             )));
         }
+        let redrives = letter.mark.redrives.checked_add(1);
+        let fresh = letter.mark.fresh.checked_add(u32::from(fresh));
+        let (Some(redrives), Some(fresh)) = (redrives, fresh) else {
+            // A number that comes twice would be taken for the same message, and the event be lost.
+            return Err(BrokerError::permanent(format!(
+                "dead letter {} can't be redriven: its headers say that it was so often already that nobody can count further; publish its event again instead",
+                letter.sequence
+            )));
+        };
         let mark = Mark {
             attempt: 1,
-            redrives: letter.mark.redrives + 1,
-            fresh: letter.mark.fresh + u32::from(fresh),
+            redrives,
+            fresh,
             newer: 0,
             first_failed: None,
             origin: letter.mark.origin.clone(),

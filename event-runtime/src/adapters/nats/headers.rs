@@ -49,15 +49,26 @@ pub(super) fn message_id(map: &HeaderMap) -> Option<String> {
     map.get(MESSAGE_ID).map(|id| id.as_str().to_owned())
 }
 
-/// Headers as the server stores them: `NATS/1.0`, then a line each.
+/// Headers as the server stores them: `NATS/1.0`, then a line each. Read as the client reads those of a delivery:
+/// a line ends with or without a carriage return, one that begins with a space goes on with the value before, and
+/// space around a value does not count.
 pub(super) fn parse(bytes: &[u8]) -> Headers {
     let text = String::from_utf8_lossy(bytes);
-    text.split("\r\n")
-        .skip(1)
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(name, _)| !is_ours(name))
-        .map(|(name, value)| (name.to_owned(), value.trim_start().to_owned()))
-        .collect()
+    let mut lines = text.lines().skip(1).peekable();
+    let mut headers = Headers::new();
+    while let Some(line) = lines.next() {
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
+        let mut value = value.to_owned();
+        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
+            value.push_str(more);
+        }
+        if !is_ours(name) {
+            headers.append(name, value.trim());
+        }
+    }
+    headers
 }
 
 /// The bytes that headers take on the wire, roughly.
@@ -66,4 +77,17 @@ pub(super) fn size(headers: &Headers) -> usize {
         .iter()
         .map(|(name, value)| name.len() + value.len() + 4)
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn stored_headers_are_read_as_the_client_reads_delivered_ones() {
+        let stored = b"NATS/1.0\r\nA:  b \r\nNats-Msg-Id: 1\r\n 2\r\nno colon\r\nC: d\r\n e\r\nF: g\nH:\r\n\r\n";
+        let headers = parse(stored);
+        let all: Vec<_> = headers.iter().collect();
+        assert_eq!(all, [("A", "b"), ("C", "d e"), ("F", "g"), ("H", "")]);
+    }
 }
