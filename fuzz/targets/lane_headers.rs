@@ -24,7 +24,14 @@ fuzz_target!(|data: &[u8]| {
     let mut written = original.clone();
     mark.write(&mut written);
     failed.write(&mut written);
-    assert_eq!(Mark::read(&written), Some(mark));
+    let read = Mark::read(&written).expect("a mark was written");
+    // Only control characters of the subject don't survive: no header holds them.
+    if !mark.origin.subject.contains(char::is_control) {
+        assert_eq!(read, mark);
+    }
+    let mut again = written.clone();
+    read.write(&mut again);
+    assert_eq!(Mark::read(&again), Some(read));
     check_failed(&failed, &written);
     // The body of this message is here, whatever the original says.
     assert!(!is_reference(&written));
