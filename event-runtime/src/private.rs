@@ -112,8 +112,12 @@ pub fn optional_key_text<T: Text>(field: &Option<T>) -> Option<String> {
 #[cfg(feature = "runtime")]
 mod runtime {
     use std::any::{Any, TypeId};
+    use std::cell::Cell;
+    use std::convert::Infallible;
     use std::error::Error;
-    use std::future::Future;
+    use std::fmt;
+    use std::future::{Future, Ready};
+    use std::marker::PhantomData;
     use std::time::Duration;
 
     pub use futures_util::future::BoxFuture;
@@ -140,8 +144,9 @@ mod runtime {
         })
     }
 
-    /// The event as its own type again. The descriptor's `decode` and `invoke` are made for the same type.
-    pub fn event<E: Event>(event: BoxedEvent) -> Result<E, Outcome> {
+    /// The event as its own type again. The descriptor's `decode` and `invoke` are made for the same type; a type
+    /// that is no event is refused at the former.
+    pub fn event<E: 'static>(event: BoxedEvent) -> Result<E, Outcome> {
         event.downcast().map(|event| *event).map_err(|_| {
             Outcome::Failed(HandlerError::reject(
                 "the event is not of the handler's type: this is a bug of event-runtime",
@@ -149,14 +154,63 @@ mod runtime {
         })
     }
 
-    /// Separates what a handler returned.
-    pub fn split<R: Returned>(returned: R) -> Result<R::Events, R::Error> {
-        returned.split()
+    /// What a handler returned: `(&&Answered::new(returned)).split()`.
+    ///
+    /// Found by autoref, so that a type which can't be returned is refused once, where its events are described,
+    /// and not here as well.
+    pub struct Answered<R>(Cell<Option<R>>);
+
+    impl<R> Answered<R> {
+        /// Takes what was returned.
+        pub fn new(returned: R) -> Self {
+            Self(Cell::new(Some(returned)))
+        }
+    }
+
+    impl<R> fmt::Debug for Answered<R> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Answered").finish_non_exhaustive()
+        }
+    }
+
+    /// Separates events and error.
+    pub trait Split {
+        /// What `R` is separated into.
+        type Parts;
+        /// Separates. `None` if that was done before.
+        fn split(&self) -> Option<Self::Parts>;
+    }
+
+    impl<R: Returned> Split for &Answered<R> {
+        type Parts = Result<R::Events, R::Error>;
+
+        fn split(&self) -> Option<Self::Parts> {
+            self.0.take().map(R::split)
+        }
+    }
+
+    /// Stands in for a type that can't be returned: its program does not compile.
+    pub trait SplitNothing {
+        /// Nothing.
+        fn split(&self) -> Option<Result<(), Infallible>>;
+    }
+
+    impl<R> SplitNothing for Answered<R> {
+        fn split(&self) -> Option<Result<(), Infallible>> {
+            None
+        }
     }
 
     /// The events that a return type may hold.
     pub fn describe<R: Returned>(events: &mut Vec<&'static crate::event::EventDescriptor>) {
         <R::Events as IntoEvents>::describe(events);
+    }
+
+    /// What is said of a run whose answer was taken already.
+    pub fn nothing_returned() -> Outcome {
+        Outcome::Failed(HandlerError::reject(
+            "a handler's answer was taken twice: this is a bug of event-runtime",
+        ))
     }
 
     /// What a function without a return type returns.
@@ -169,9 +223,44 @@ mod runtime {
         Box::pin(run)
     }
 
+    /// An argument that is yet to be made: `(&&Argument::<T>::of(&context)).make().await`.
+    ///
+    /// Found by autoref, so that a type which can't be an argument is refused once, where its needs are asked for,
+    /// and not here as well.
+    #[derive(Debug)]
+    pub struct Argument<'a, T>(&'a Context, PhantomData<fn() -> T>);
+
+    impl<'a, T> Argument<'a, T> {
+        /// The argument for the event of this context.
+        pub fn of(context: &'a Context) -> Self {
+            Self(context, PhantomData)
+        }
+    }
+
     /// Makes an argument, or the outcome that its error means.
-    pub async fn extract<T: Extract>(context: &Context) -> Result<T, Outcome> {
-        T::extract(context).await.map_err(Outcome::Failed)
+    pub trait Make<T> {
+        /// Makes it.
+        fn make(&self) -> impl Future<Output = Result<T, Outcome>> + Send;
+    }
+
+    impl<T: Extract> Make<T> for &Argument<'_, T> {
+        async fn make(&self) -> Result<T, Outcome> {
+            T::extract(self.0).await.map_err(Outcome::Failed)
+        }
+    }
+
+    /// Stands in for a type that can't be an argument: its program does not compile.
+    pub trait MakeNothing<T> {
+        /// Makes nothing.
+        fn make(&self) -> Ready<Result<T, Outcome>>;
+    }
+
+    impl<T> MakeNothing<T> for Argument<'_, T> {
+        fn make(&self) -> Ready<Result<T, Outcome>> {
+            std::future::ready(Err(Outcome::Failed(HandlerError::reject(
+                "a handler has an argument that can't be made: this is a bug of event-runtime",
+            ))))
+        }
     }
 
     /// Finds the way from an error to a [`HandlerError`] by autoref: `(&&&Probe(&error)).convert()`.

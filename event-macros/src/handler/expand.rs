@@ -84,13 +84,13 @@ fn invoke(model: &HandlerModel<'_>) -> TokenStream {
             let ty = &parameter.ty;
             arguments.push(quote!(#argument));
             let runtime = runtime.at(ty.span());
-            quote_spanned!(ty.span()=> #runtime::extract::<#ty>(&__context).await)
+            quote_spanned!(ty.span()=> (&&#runtime::Argument::<#ty>::of(&__context)).make().await)
         };
         extracts.push(quote!(let #argument = match #value { #ok, #err };));
     }
     let returns = model.returns();
     let at_returns = runtime.at(returns.span());
-    let split = quote_spanned!(returns.span()=> #at_returns::split::<#returns>(__returned));
+    let split = quote_spanned!(returns.span()=> (&&#at_returns::Answered::<#returns>::new(__returned)).split());
     let convert = quote_spanned!(returns.span()=> (&&&#at_returns::Probe(&__error)).convert());
     // A future that can't move between threads is reported under the function's name.
     let at_name = runtime.at(ident.span());
@@ -101,13 +101,21 @@ fn invoke(model: &HandlerModel<'_>) -> TokenStream {
             __context: #runtime::Context,
         ) -> #runtime::BoxFuture<'static, #runtime::Outcome> {
             #[allow(unused_imports)]
-            use #runtime::{ViaError as _, ViaReport as _, ViaSelf as _};
+            use #runtime::{
+                Make as _, MakeNothing as _, Split as _, SplitNothing as _, ViaError as _, ViaReport as _, ViaSelf as _,
+            };
             #boxed(async move {
                 #(#extracts)*
                 let __returned = #ident(#(#arguments),*).await;
+                // Split where it was made, just now: there is something to take.
                 match #split {
-                    #runtime::core::result::Result::Ok(__events) => #runtime::Outcome::done(__events, &__context),
-                    #runtime::core::result::Result::Err(__error) => #runtime::Outcome::Failed(#convert),
+                    #runtime::core::option::Option::Some(#runtime::core::result::Result::Ok(__events)) => {
+                        #runtime::Outcome::done(__events, &__context)
+                    }
+                    #runtime::core::option::Option::Some(#runtime::core::result::Result::Err(__error)) => {
+                        #runtime::Outcome::Failed(#convert)
+                    }
+                    #runtime::core::option::Option::None => #runtime::nothing_returned(),
                 }
             })
         }
