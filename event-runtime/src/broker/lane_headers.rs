@@ -214,9 +214,7 @@ impl Failed {
     /// Writes it beside the mark.
     pub fn write(&self, headers: &mut Headers) {
         if let Some(id) = &self.event_id {
-            let written = encode_value(id);
-            let fits = written.len() <= MAX_ERROR;
-            headers.set(EVENT_ID, if fits { written } else { header_text(id) });
+            headers.set(EVENT_ID, id_text(id));
         }
         headers.set(REASON, header_text(&self.reason));
         headers.set(ERROR, header_text(&self.error));
@@ -323,6 +321,25 @@ fn one_line(text: &str) -> String {
     line
 }
 
+/// An id as a header can hold it: percent-encoded, and cut at 1 KiB between two characters, so that what is left can
+/// be read back.
+fn id_text(id: &str) -> String {
+    let whole = encode_value(id);
+    if whole.len() <= MAX_ERROR {
+        return whole;
+    }
+    let mut text = String::with_capacity(MAX_ERROR);
+    for character in id.chars() {
+        let code = encode_value(character.encode_utf8(&mut [0; 4]));
+        if text.len() + code.len() > MAX_ERROR - 3 {
+            break;
+        }
+        text.push_str(&code);
+    }
+    text.push_str("...");
+    text
+}
+
 /// Text as a header can hold it: printable ASCII, everything else escaped, cut at 1 KiB.
 fn header_text(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(MAX_ERROR));
@@ -344,7 +361,23 @@ fn header_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::header_text;
+    use super::{decode_value, header_text, id_text};
+
+    #[test]
+    fn an_id_can_be_read_back_and_a_long_one_up_to_its_cut() {
+        for id in ["o-1", "a b%ff\"ä", "%"] {
+            assert_eq!(decode_value("id", &id_text(id)).unwrap(), id);
+        }
+        for long in ["%ff".repeat(500), "ä".repeat(600), "\"".repeat(2000)] {
+            let text = id_text(&long);
+            assert!(text.len() <= 1024);
+            let read = decode_value("id", &text).unwrap();
+            assert!(
+                long.starts_with(read.strip_suffix("...").unwrap()),
+                "{read}"
+            );
+        }
+    }
 
     #[test]
     fn an_error_text_is_one_short_line_of_ascii() {
