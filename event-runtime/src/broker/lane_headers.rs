@@ -225,15 +225,7 @@ impl Failed {
 
     /// Takes everything of a failure away: for a redrive.
     pub fn clear(headers: &mut Headers) {
-        for name in [
-            REASON,
-            ERROR,
-            LAST_FAILED,
-            FIRST_FAILED,
-            BODY,
-            HEADERS,
-            NEWER,
-        ] {
+        for name in [REASON, ERROR, LAST_FAILED, FIRST_FAILED, BODY, NEWER] {
             headers.remove(name);
         }
     }
@@ -290,11 +282,7 @@ pub fn strip(headers: &mut Headers) {
 
 /// Whether these headers are so large that a broker may refuse a message because of them.
 pub fn are_large(headers: &Headers) -> bool {
-    let size: usize = headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    size > MAX_PLAIN
+    headers.wire_size() > MAX_PLAIN
 }
 
 /// Takes away what is not ours, and says so: for a dead letter whose own headers the broker refuses.
@@ -308,7 +296,7 @@ fn is_ours(name: &str) -> bool {
     OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
-/// Text as one line: control characters are escaped, everything else stays.
+/// Text as one line of at most 4 KiB: control characters are escaped, everything else stays.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
@@ -316,6 +304,10 @@ fn one_line(text: &str) -> String {
             line.extend(character.escape_default());
         } else {
             line.push(character);
+        }
+        if line.len() > MAX_PLAIN - 16 {
+            line.push_str("...");
+            break;
         }
     }
     line

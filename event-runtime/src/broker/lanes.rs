@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::subject;
 
-/// A dead letter's subject is at most this long, in bytes: far below a server's control line.
+/// A subject is at most this long, in bytes: far below a server's control line.
 pub const MAX_SUBJECT: usize = 1024;
 
 /// The stream of a service's retries.

@@ -38,10 +38,9 @@ impl Job {
         from_lane: bool,
         event: &EventDescriptor,
     ) -> (Self, Settle) {
-        let mark = from_lane
-            .then(|| Mark::read(&delivery.headers))
-            .flatten()
-            .unwrap_or_else(|| Mark::first(&delivery, generation));
+        let read = from_lane.then(|| Mark::read(&delivery.headers)).flatten();
+        let has_mark = read.is_some();
+        let mark = read.unwrap_or_else(|| Mark::first(&delivery, generation));
         let Delivery {
             mut headers,
             payload,
@@ -49,7 +48,7 @@ impl Job {
             settle,
             ..
         } = delivery;
-        if !from_lane {
+        if !has_mark {
             lane_headers::strip(&mut headers);
         }
         let bare = event.bare.then(|| {

@@ -106,7 +106,7 @@ impl Pipeline {
             lane_headers::write_reference(&mut whole.headers, &job.payload);
         }
         let mut forms = vec![whole];
-        if lane_headers::are_large(&job.headers) {
+        if lane_headers::are_large(&forms[0].headers) {
             let mut without_foreign_headers = forms[0].clone();
             lane_headers::keep_ours(&mut without_foreign_headers.headers);
             forms.push(without_foreign_headers);

@@ -43,9 +43,15 @@ pub(super) fn decide(policy: RetryPolicy, kind: Kind, mark: &Mark, seed: &str) -
     let (policy, after, number, reason) = match kind {
         Kind::Final(reason) => return Next::Dead(reason),
         Kind::Retry { after } => (policy, after, mark.run(), Reason::Attempts),
-        Kind::Newer => (NEWER, None, mark.newer + 1, Reason::NewerVersion),
+        Kind::Newer => (
+            NEWER,
+            None,
+            mark.newer.saturating_add(1),
+            Reason::NewerVersion,
+        ),
     };
-    if number >= policy.max {
+    // A count at its end would name two runs alike, and the second would be taken for the first.
+    if number >= policy.max || mark.attempt == u32::MAX {
         return Next::Dead(reason);
     }
     Next::Again {

@@ -53,22 +53,15 @@ impl Worker {
             let Err(error) = self.consume(subscription).await else {
                 return WorkerEnd::Stopped;
             };
-            let Source {
-                stream, durable, ..
-            } = &self.source;
-            let handler = self.pipeline.plan.name();
-            tracing::error!(
-                handler,
-                durable,
-                stream,
-                error = chain(&error),
-                "the handler gets no events; trying again"
-            );
             subscription = match self.subscribe_again(error).await {
                 Ok(Some(subscription)) => subscription,
                 Ok(None) => return WorkerEnd::Stopped,
                 Err(error) => return WorkerEnd::Failed(error),
             };
+            let Source {
+                stream, durable, ..
+            } = &self.source;
+            let handler = self.pipeline.plan.name();
             tracing::info!(handler, durable, stream, "the handler gets events again");
         }
     }
@@ -165,6 +158,9 @@ impl Worker {
                 }
             }
         };
+        if let Err(error) = &ended {
+            self.report_broken(error);
+        }
         // What has not begun goes back; what has begun may finish within the grace.
         let hand_back = async {
             for delivery in queue {
@@ -184,6 +180,20 @@ impl Worker {
     /// How many deliveries could be taken now: as many as may run, and some ahead.
     fn demand(&self, pace: &mut Pace, queued: usize) -> usize {
         (self.pipeline.permits.available_permits() + pace.ahead()).saturating_sub(queued)
+    }
+
+    fn report_broken(&self, error: &BrokerError) {
+        let Source {
+            stream, durable, ..
+        } = &self.source;
+        let handler = self.pipeline.plan.name();
+        tracing::error!(
+            handler,
+            durable,
+            stream,
+            error = chain(error),
+            "the handler gets no events; trying again once what runs is finished"
+        );
     }
 
     fn report(&self, error: &BrokerError) {

@@ -47,6 +47,13 @@ impl Headers {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The bytes that they take on the wire, each with `: ` and its line's end.
+    pub fn wire_size(&self) -> usize {
+        self.iter()
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -182,6 +182,7 @@ impl Prepared {
             warn_of_one_thread();
         }
         let mut tasks = JoinSet::new();
+        let mut begun = Vec::new();
         let mut beats = JoinSet::new();
         for plan in handlers.iter().filter(|plan| plan.runs_here) {
             warn_of_settings(plan, grace);
@@ -197,25 +198,30 @@ impl Prepared {
                     durable: spec.name.clone(),
                     from_lane: spec.filter == lane,
                 };
-                let subscription = broker.subscribe(&source.stream, &source.durable).await?;
-                let worker = Worker::new(Arc::clone(&pipeline), source);
-                let name = plan.name();
-                ack_wait = ack_wait.min(subscription.ack_wait());
-                tasks.spawn(async move {
-                    match worker.run(subscription).await {
-                        WorkerEnd::Stopped => Ended {
-                            handler: name,
-                            error: None,
-                        },
-                        WorkerEnd::Failed(error) => Ended {
-                            handler: name,
-                            error: Some(error),
-                        },
+                let subscribed = broker.subscribe(&source.stream, &source.durable).await;
+                let subscription = match subscribed {
+                    Ok(subscription) => subscription,
+                    Err(error) => {
+                        let _ = broker.close().await;
+                        return Err(error.into());
                     }
-                });
+                };
+                ack_wait = ack_wait.min(subscription.ack_wait());
+                let worker = Worker::new(Arc::clone(&pipeline), source);
+                begun.push((plan.name(), worker, subscription));
             }
             // In a task of its own: a handler that blocks its thread must not stop it.
             beats.spawn(async move { pipeline.keep_alive(ack_wait).await });
+        }
+        // Only now, when every one has its place: a start that fails has begun nothing.
+        for (handler, worker, subscription) in begun {
+            tasks.spawn(async move {
+                let error = match worker.run(subscription).await {
+                    WorkerEnd::Stopped => None,
+                    WorkerEnd::Failed(error) => Some(error),
+                };
+                Ended { handler, error }
+            });
         }
         if !handlers.is_empty() {
             tracing::info!(

@@ -81,6 +81,8 @@ impl TestApp {
 
     async fn seat(bench: Arc<Bench>, app: App, caller: &Location<'_>) -> Self {
         let seat = bench.new_seat();
+        // The history is read as structured events; what a handler sees is the same in both modes.
+        let app = app.envelope(Mode::Structured);
         let service = or_panic(bench.begin(&seat, app).await, "can't start", caller);
         let publisher = Publisher::new(PublisherSettings {
             broker: Arc::clone(&bench.broker),

@@ -146,6 +146,11 @@ impl TestApp {
         &self,
         carried: impl Fn(&Happened) -> Option<(&Bytes, &String)>,
     ) -> Vec<Recorded<E>> {
+        assert!(
+            !E::BARE,
+            "`{}` is a bare event, which `TestApp` can't read back: look at `history()`",
+            E::WIRE_TYPE
+        );
         let mut found: Vec<Recorded<E>> = Vec::new();
         let told = self.bench.history.read();
         for (index, entry) in told.entries.iter().enumerate() {

@@ -165,12 +165,7 @@ impl Shared {
 /// The rules that a server has for messages.
 fn check(message: &Message) -> Result<(), BrokerError> {
     message.check()?;
-    let size = message.payload.len()
-        + message
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum::<usize>();
+    let size = message.payload.len() + message.headers.wire_size();
     if size > MAX_MESSAGE {
         return Err(BrokerError::permanent(format!(
             "the message for `{}` is {size} bytes with its headers, and the broker takes {MAX_MESSAGE}: publish a reference to the data instead",

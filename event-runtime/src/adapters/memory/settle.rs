@@ -31,7 +31,7 @@ impl MemorySettlement {
 
     fn redeliver(&self) -> Result<(), BrokerError> {
         self.shared.with(&self.stream, |stream| {
-            if let Some((durable, _)) = stream.durable(&self.durable) {
+            if let Some((durable, _)) = stream.living(&self.durable, self.life) {
                 durable.redeliver(self.sequence);
             }
         })

@@ -71,14 +71,6 @@ pub(super) fn parse(bytes: &[u8]) -> Headers {
     headers
 }
 
-/// The bytes that headers take on the wire, roughly.
-pub(super) fn size(headers: &Headers) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + 4)
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::parse;

@@ -76,7 +76,7 @@ fn check(link: &Link, message: &Message) -> Result<(), BrokerError> {
             "the message for `{subject}` is {size} bytes, and this server takes {limit} (its max_payload less {HEADER_ROOM} for headers): publish a reference to the data instead, or raise max_payload"
         )));
     }
-    let headers = headers::size(&message.headers);
+    let headers = message.headers.wire_size();
     if headers > HEADER_ROOM - 1024 {
         return Err(BrokerError::permanent(format!(
             "the headers of a message for `{subject}` are {headers} bytes, and there is room for {}",

@@ -128,6 +128,14 @@ impl NatsSubscription {
         } = self;
         match status {
             404 | 408 => Ok(None),
+            // Nobody listens where the durable's pulls are asked for: an election, or it is gone.
+            503 => {
+                self.doubted = true;
+                Err(BrokerError::transient(format!(
+                    "the server does not know the durable `{}` on the stream `{}` right now",
+                    self.durable, self.stream
+                )))
+            }
             409 if lower.contains("consumer deleted") => Err(BrokerError::misconfigured(format!(
                 "the durable `{durable}` on the stream `{stream}` was deleted while it was consumed"
             ))),
@@ -204,7 +212,7 @@ impl NatsSubscription {
             generation,
             ack_wait,
             unsettled,
-        } = consumer(&self.links.consume, &self.stream, &self.durable).await?;
+        } = consumer(&self.links.publish, &self.stream, &self.durable).await?;
         if generation != self.generation {
             return Err(BrokerError::misconfigured(format!(
                 "the durable `{}` on the stream `{}` was deleted and created again while it was consumed",
@@ -244,9 +252,10 @@ impl NatsSubscription {
                 };
                 match self.take(message) {
                     Ok(delivery) => batch.extend(delivery),
-                    // What came before is given out first; the condition shows again, or is over.
                     Err(error) if batch.is_empty() => return Err(error),
+                    // What came before is given out first, and then it is seen whether the durable is still there.
                     Err(error) => {
+                        self.doubted = true;
                         tracing::debug!(durable = self.durable, %error, "a pull ended");
                         break;
                     }
@@ -255,11 +264,13 @@ impl NatsSubscription {
             if !batch.is_empty() {
                 return Ok(batch);
             }
-            let found = self
-                .quarantine
-                .next(&self.links, &self.stream, &self.durable);
-            if let Some(delivery) = found.await {
-                return Ok(vec![delivery]);
+            if demand > 0 {
+                let found = self
+                    .quarantine
+                    .next(&self.links, &self.stream, &self.durable);
+                if let Some(delivery) = found.await {
+                    return Ok(vec![delivery]);
+                }
             }
             self.pull(demand).await?;
             let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
