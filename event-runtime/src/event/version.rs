@@ -1,6 +1,5 @@
 //! The chain of versions: an old event is read as what it was, and made into what is wanted.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Display;
 
@@ -9,13 +8,6 @@ use super::{Event, Read, TopicTemplate};
 /// The end of a chain of versions. No value of it exists.
 #[derive(Debug, Clone, Copy)]
 pub enum NoPrevious {}
-
-impl NoPrevious {
-    /// A first version is never made out of an earlier one.
-    pub fn absurd(self) -> Infallible {
-        match self {}
-    }
-}
 
 /// The version before, if there is one: any [`Event`], or [`NoPrevious`].
 #[diagnostic::on_unimplemented(
