@@ -83,9 +83,7 @@ impl Pipeline {
             }
             // Not for what it is, then: a permission, say, which somebody may give back.
             tokio::select! {
-                () = tokio::time::sleep(pause) => {
-                    pause = (pause * 2).clamp(Duration::from_secs(1), Duration::from_secs(30));
-                }
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
                 () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
             }
         }
