@@ -122,7 +122,7 @@ mod runtime {
 
     pub use futures_util::future::BoxFuture;
 
-    use crate::envelope::{DecodeError, Incoming};
+    use crate::envelope::{DecodeError, Incoming, Seen};
     use crate::event::Event;
     pub use crate::handler::{
         BoxedEvent, Class, Classifier, Classify, Context, Extract, HandlerDescriptor, HandlerError,
@@ -137,11 +137,9 @@ mod runtime {
 
     /// Reads an event out of a message.
     pub fn decode<E: Event>(message: Incoming<'_>) -> Result<Received, DecodeError> {
-        let (attributes, event) = crate::envelope::decode::<E>(message)?;
-        Ok(Received {
-            attributes,
-            event: Box::new(event),
-        })
+        let mut seen = Seen::default();
+        let event = crate::envelope::decode_boxed::<E>(message, &mut seen)?;
+        Ok(Received { seen, event })
     }
 
     /// The event as its own type again. The descriptor's `decode` and `invoke` are made for the same type; a type

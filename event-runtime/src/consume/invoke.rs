@@ -77,18 +77,18 @@ impl Pipeline {
             Ok(Some(received)) => received,
             unread => {
                 // What is a CloudEvent has its own id even where this program can't read its data.
-                if let Ok(attributes) = crate::envelope::read_attributes(job.message()) {
-                    job.identify(&attributes);
+                if let Ok(seen) = crate::envelope::see_attributes(job.message()) {
+                    job.identify(&seen);
                 }
                 self.arrived(job);
                 return unread.map(|_| None);
             }
         };
-        job.identify(&received.attributes);
+        job.identify(&received.seen);
         self.arrived(job);
         let context = Context::new(
             descriptor.name,
-            job.arrival(received.attributes),
+            job.arrival(received.seen),
             Arc::clone(&self.states),
             self.publisher.clone(),
         );

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::States;
-use crate::envelope::Attributes;
+use crate::envelope::{Place, Seen};
 use crate::publish::{Cause, Publisher};
 
 /// One event at one handler: what its arguments are made from. What no argument asks for is not made.
@@ -25,7 +26,8 @@ pub struct Context {
 /// What came with an event, and how it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
-    pub(crate) attributes: Attributes,
+    pub(crate) seen: Seen,
+    pub(crate) body: Bytes,
     /// The topic that it was published to.
     pub(crate) topic: ByteString,
     /// When the broker stored it.
@@ -38,7 +40,11 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     fn time(&self) -> Timestamp {
-        self.attributes.time.unwrap_or(self.stored_at)
+        self.seen.time.unwrap_or(self.stored_at)
+    }
+
+    fn text(&self, place: &Place) -> Option<String> {
+        place.text(&self.body).map(str::to_owned)
     }
 }
 
@@ -62,28 +68,20 @@ impl Context {
     /// What is known about the event besides its data.
     pub fn metadata(&self) -> &Metadata {
         self.metadata.get_or_init(|| {
-            let Attributes {
-                id,
-                source,
-                event_type,
-                partition_key,
-                correlation_id,
-                causation_id,
-                trace_parent,
-                ..
-            } = &self.arrival.attributes;
-            let text = |text: &Option<ByteString>| text.as_ref().map(ByteString::to_string);
+            let Arrival { seen, topic, .. } = &self.arrival;
+            let optional = |place| self.arrival.text(place);
+            let required = |place| optional(place).unwrap_or_default();
             Metadata {
-                id: id.to_string(),
-                source: source.to_string(),
-                event_type: event_type.to_string(),
+                id: required(&seen.id),
+                source: required(&seen.source),
+                event_type: required(&seen.event_type),
                 time: self.arrival.time(),
-                topic: self.arrival.topic.to_string(),
-                key: text(partition_key),
+                topic: topic.to_string(),
+                key: optional(&seen.partition_key),
                 attempt: self.arrival.attempt,
-                correlation_id: text(correlation_id),
-                causation_id: text(causation_id),
-                trace_parent: text(trace_parent),
+                correlation_id: optional(&seen.correlation_id),
+                causation_id: optional(&seen.causation_id),
+                trace_parent: optional(&seen.trace_parent),
             }
         })
     }
@@ -96,20 +94,14 @@ impl Context {
     /// Publishes events caused by this one.
     pub fn publisher(&self) -> &Publisher {
         self.publisher.get_or_init(|| {
-            let Attributes {
-                id,
-                source,
-                correlation_id,
-                trace_parent,
-                ..
-            } = &self.arrival.attributes;
+            let Arrival { seen, body, .. } = &self.arrival;
             self.unbound.caused_by(Cause {
                 handler: self.handler,
-                source: source.clone(),
-                id: id.clone(),
+                source: seen.source.shared(body).unwrap_or_default(),
+                id: seen.id.shared(body).unwrap_or_default(),
                 time: self.arrival.time(),
-                correlation_id: correlation_id.clone(),
-                trace_parent: trace_parent.clone(),
+                correlation_id: seen.correlation_id.shared(body),
+                trace_parent: seen.trace_parent.shared(body),
                 fresh: self.arrival.fresh,
                 published: std::sync::Mutex::default(),
             })

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Context, Needs, Outcome};
 use crate::broker::Start;
-use crate::envelope::{Attributes, DecodeError, Incoming};
+use crate::envelope::{DecodeError, Incoming, Seen};
 use crate::event::EventDescriptor;
 
 /// An event whose type only its handler knows.
@@ -149,7 +149,7 @@ impl Default for RetryPolicy {
 #[doc(hidden)]
 pub struct Received {
     /// What the envelope says.
-    pub attributes: Attributes,
+    pub(crate) seen: Seen,
     /// The event.
     pub event: BoxedEvent,
 }
@@ -157,7 +157,7 @@ pub struct Received {
 impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Received")
-            .field("attributes", &self.attributes)
+            .field("seen", &self.seen)
             .finish_non_exhaustive()
     }
 }
