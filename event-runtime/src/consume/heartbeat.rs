@@ -78,19 +78,19 @@ impl Heartbeats {
     }
 }
 
-/// Since when a handler's futures are being polled without coming back, for each of its two workers.
+/// Since when a handler's futures are being polled without coming back, for each task that polls them.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     base: Instant,
     /// Milliseconds after `base`, plus one; 0 while nothing is polled.
-    since: [AtomicU64; 2],
+    since: Box<[AtomicU64]>,
 }
 
 impl Pulse {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(tasks: usize) -> Self {
         Self {
             base: Instant::now(),
-            since: [AtomicU64::new(0), AtomicU64::new(0)],
+            since: (0..tasks).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -120,11 +120,11 @@ pub(super) struct Watched<F> {
 }
 
 impl<F: Future> Watched<F> {
-    pub(super) fn new(run: F, pulse: Arc<Pulse>, from_lane: bool) -> Self {
+    pub(super) fn new(run: F, pulse: Arc<Pulse>, worker: usize) -> Self {
         Self {
             run: Box::pin(run),
             pulse,
-            worker: usize::from(from_lane),
+            worker,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
+use tokio::time::error::Elapsed;
 
 use super::decode::decode;
 use super::failure::{Failure, Kind, chain};
@@ -12,10 +13,11 @@ use super::heartbeat::Watched;
 use super::job::Job;
 use super::pipeline::Pipeline;
 use crate::broker::Message;
-use crate::handler::{Context, Outcome, Reason};
+use crate::handler::{Context, Outcome, Reason, Received};
 use crate::publish::Cause;
 
 /// How a run ended that did not fail.
+#[derive(Debug)]
 pub(super) enum Ended {
     /// Well, with these messages to publish.
     Done(Vec<Message>),
@@ -26,15 +28,21 @@ pub(super) enum Ended {
 impl Pipeline {
     /// Runs the handler once on this job: what there is to publish, or how it failed.
     pub(super) async fn invoke(&self, job: &mut Job) -> Result<Ended, Failure> {
-        let from_lane = job.from_lane;
+        let worker = job.worker;
         let run = AssertUnwindSafe(self.run(job)).catch_unwind();
-        let watched = Watched::new(run, Arc::clone(&self.pulse), from_lane);
-        match tokio::time::timeout(self.plan.timeout, watched).await {
+        let watched = Watched::new(run, Arc::clone(&self.pulse), worker);
+        let ended = tokio::time::timeout(self.plan.timeout, watched).await;
+        self.in_time(ended)
+    }
+
+    /// What a run came to, a panic and too long a time included.
+    pub(super) fn in_time<T>(
+        &self,
+        ended: Result<Result<Result<T, Failure>, Box<dyn Any + Send>>, Elapsed>,
+    ) -> Result<T, Failure> {
+        match ended {
             Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(Failure {
-                kind: Kind::Retry { after: None },
-                error: format!("the handler panicked: {}", panic_text(&*panic)),
-            }),
+            Ok(Err(panic)) => Err(panicked(&*panic)),
             Err(_) => Err(Failure {
                 kind: Kind::Retry { after: None },
                 error: format!(
@@ -45,22 +53,25 @@ impl Pipeline {
         }
     }
 
+    /// Reads the event, and tells observers that it has arrived; `None` for one that is passed over.
+    pub(super) fn read(&self, job: &mut Job) -> Result<Option<Received>, Failure> {
+        // Decoded for each run: the handler owns its event, and a copy would ask `Clone` of every event.
+        let read = decode(&self.plan, job);
+        if let Ok(Some(received)) = &read {
+            job.identify(&received.attributes);
+        } else if let Ok(attributes) = crate::envelope::read_attributes(job.message()) {
+            // What is a CloudEvent has its own id even where this program can't read its data.
+            job.identify(&attributes);
+        }
+        self.arrived(job);
+        read
+    }
+
     async fn run(&self, job: &mut Job) -> Result<Ended, Failure> {
         let descriptor = self.plan.descriptor;
-        // Decoded for each run: the handler owns its event, and a copy would ask `Clone` of every event.
-        let received = match decode(&self.plan, job) {
-            Ok(Some(received)) => received,
-            unread => {
-                // What is a CloudEvent has its own id even where this program can't read its data.
-                if let Ok(attributes) = crate::envelope::read_attributes(job.message()) {
-                    job.identify(&attributes);
-                }
-                self.arrived(job);
-                return unread.map(|_| Ended::Skipped);
-            }
+        let Some(received) = self.read(job)? else {
+            return Ok(Ended::Skipped);
         };
-        job.identify(&received.attributes);
-        self.arrived(job);
         let metadata = job.metadata(&received.attributes);
         let publisher = self.publisher.caused_by(Cause {
             handler: descriptor.name,
@@ -79,6 +90,14 @@ impl Pipeline {
             Outcome::Failed(error) => Err(error.into()),
             Outcome::Output(error) => Err(Failure::last(Reason::Output, chain(&error))),
         }
+    }
+}
+
+/// The failure that a panic is.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    Failure {
+        kind: Kind::Retry { after: None },
+        error: format!("the handler panicked: {}", panic_text(panic)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::batch::Copy;
 use super::failure::Kind;
 use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
@@ -27,6 +28,8 @@ pub(super) struct Job {
     /// The source of a bare event, whose message says nothing of itself.
     bare_source: Option<String>,
     pub(super) from_lane: bool,
+    /// The task that polls it, by its place in the pulse.
+    pub(super) worker: usize,
     /// Whether observers know that it has arrived.
     pub(super) arrived: bool,
 }
@@ -73,6 +76,7 @@ impl Job {
             has_event_id,
             bare_source,
             from_lane,
+            worker: usize::from(from_lane),
             arrived: false,
             mark,
         };
@@ -85,6 +89,16 @@ impl Job {
         match &self.bare_source {
             Some(source) => message.known_as(source, &self.event_id),
             None => message,
+        }
+    }
+
+    /// The message, for runs that outlive this borrow.
+    pub(super) fn copy(&self) -> Copy {
+        let source = self.bare_source.clone();
+        Copy {
+            headers: self.headers.clone(),
+            payload: self.payload.clone(),
+            known_as: source.map(|source| (source, Arc::clone(&self.event_id))),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::batch::Batches;
 use super::failure::Failure;
 use super::heartbeat::{Heartbeats, Pulse};
 use super::invoke::Ended;
@@ -12,6 +13,7 @@ use super::job::Job;
 use super::lane::{Cancelled, Wait};
 use super::retry::{self, Next};
 use super::stop::{Phase, Stop};
+use super::tasks::{self, Tasks};
 use crate::broker::{Broker, Delivery, Settle};
 use crate::handler::{HandlerPlan, Middleware, States};
 use crate::publish::Publisher;
@@ -31,7 +33,12 @@ pub(crate) struct Pipeline {
     pub(super) observers: Arc<[Arc<dyn Observer>]>,
     pub(super) middleware: Arc<[Arc<dyn Middleware>]>,
     pub(super) stop: Stop,
+    /// One for each event in hand.
     pub(super) permits: Arc<Semaphore>,
+    /// For a handler that takes several events at once.
+    pub(super) batches: Option<Batches>,
+    /// Where runs are shared by several tasks.
+    pub(super) tasks: Option<Tasks>,
     pub(super) waiting: Semaphore,
     pub(super) heartbeats: Heartbeats,
     pub(super) pulse: Arc<Pulse>,
@@ -70,10 +77,14 @@ impl Pipeline {
             stop,
         } = settings;
         Self {
-            permits: Arc::new(Semaphore::new(plan.concurrency.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(
+                plan.events_at_once().min(Semaphore::MAX_PERMITS),
+            )),
+            batches: Batches::new(&plan),
+            tasks: Tasks::new(&plan),
             waiting: Semaphore::new(WAITING),
             heartbeats: Heartbeats::default(),
-            pulse: Arc::new(Pulse::new()),
+            pulse: Arc::new(Pulse::new(tasks::slots(&plan))),
             plan,
             service,
             states,
@@ -98,9 +109,11 @@ impl Pipeline {
         delivery: Delivery,
         generation: &str,
         from_lane: bool,
+        worker: usize,
         permit: OwnedSemaphorePermit,
     ) {
         let (mut job, settle) = Job::new(delivery, generation, from_lane, self.plan.event);
+        job.worker = worker;
         let settlement = match self.work(&mut job, permit).await {
             Ok(()) => settle.done().await,
             Err(Cancelled) => self.give_back(&job, settle).await,
@@ -142,6 +155,10 @@ impl Pipeline {
 
     /// One run, and the storing of what it returned.
     async fn attempt(&self, job: &mut Job) -> Result<Run, Cancelled> {
+        if let Some(batches) = &self.batches {
+            // Boxed, so that single events don't carry what batches need.
+            return Box::pin(self.attempt_in_batch(batches, job)).await;
+        }
         let ended = tokio::select! {
             biased;
             ended = self.invoke(job) => ended,

@@ -14,6 +14,9 @@ use super::pipeline::Pipeline;
 use super::stop::Phase;
 use crate::broker::{BrokerError, Delivery, Subscription};
 
+/// Never more than this is asked for at once.
+const MOST: usize = 5000;
+
 /// How long a durable that is gone is looked for again before the program gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -91,13 +94,12 @@ impl Worker {
     /// Consumes one subscription to its end: `Ok` when the program stops, the error when it broke.
     async fn consume(&self, mut subscription: Box<dyn Subscription>) -> Result<(), BrokerError> {
         let pipeline = &*self.pipeline;
-        let generation = subscription.generation().to_owned();
-        let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.concurrency);
+        let generation: Arc<str> = subscription.generation().into();
+        let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.events_at_once());
         let mut queue: VecDeque<Delivery> = VecDeque::new();
         let mut running = FuturesUnordered::new();
-        let start = |delivery, permit| {
-            pipeline.consume(delivery, &generation, self.source.from_lane, permit)
-        };
+        let start =
+            |delivery, permit| pipeline.start(delivery, &generation, self.source.from_lane, permit);
         let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
         let mut pause = Duration::ZERO;
         let ended = 'pull: loop {
@@ -179,7 +181,8 @@ impl Worker {
 
     /// How many deliveries could be taken now: as many as may run, and some ahead.
     fn demand(&self, pace: &mut Pace, queued: usize) -> usize {
-        (self.pipeline.permits.available_permits() + pace.ahead()).saturating_sub(queued)
+        let wanted = self.pipeline.permits.available_permits() + pace.ahead();
+        wanted.min(MOST).saturating_sub(queued)
     }
 
     fn report_broken(&self, error: &BrokerError) {

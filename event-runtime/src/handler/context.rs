@@ -1,4 +1,4 @@
-//! One event at one handler, as its arguments see it.
+//! One run of a handler, as its arguments see it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,13 @@ use super::States;
 use crate::publish::Publisher;
 
 /// One event at one handler: what its arguments are made from.
+///
+/// A [`Batch`](crate::handler::Batch) has one context for all of its events: [`batch`](Self::batch) has what is
+/// known about each.
 #[derive(Debug, Clone)]
 pub struct Context {
     metadata: Metadata,
+    batch: Option<Arc<[Metadata]>>,
     states: Arc<States>,
     publisher: Publisher,
 }
@@ -20,14 +24,34 @@ impl Context {
     pub(crate) fn new(metadata: Metadata, states: Arc<States>, publisher: Publisher) -> Self {
         Self {
             metadata,
+            batch: None,
             states,
             publisher,
         }
     }
 
-    /// What is known about the event besides its data.
+    /// The context of a batch, known by its first event. There is no empty batch.
+    pub(crate) fn of_batch(
+        batch: Arc<[Metadata]>,
+        states: Arc<States>,
+        publisher: Publisher,
+    ) -> Self {
+        Self {
+            metadata: batch[0].clone(),
+            batch: Some(batch),
+            states,
+            publisher,
+        }
+    }
+
+    /// What is known about the event besides its data; in a batch, about its first event.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// What is known about each event of a batch; `None` in a handler of single events.
+    pub fn batch(&self) -> Option<&[Metadata]> {
+        self.batch.as_deref()
     }
 
     /// The app's state.
@@ -35,7 +59,8 @@ impl Context {
         &self.states
     }
 
-    /// Publishes events caused by this one.
+    /// Publishes events caused by this one. In a batch they are caused by none of its events, and have new ids on
+    /// each run.
     pub fn publisher(&self) -> &Publisher {
         &self.publisher
     }

@@ -210,6 +210,10 @@ impl Prepared {
                 let worker = Worker::new(Arc::clone(&pipeline), source);
                 begun.push((plan.name(), worker, subscription));
             }
+            for number in 0..pipeline.task_count() {
+                let pipeline = Arc::clone(&pipeline);
+                beats.spawn(async move { pipeline.run_task(number).await });
+            }
             // In a task of its own: a handler that blocks its thread must not stop it.
             beats.spawn(async move { pipeline.keep_alive(ack_wait).await });
         }

@@ -20,7 +20,7 @@ pub(crate) fn handlers(handlers: &[HandlerPlan]) -> String {
             },
             handler.event.wire_type.to_owned(),
             handler.filter.clone(),
-            handler.concurrency.to_string(),
+            at_once(handler),
             format!(
                 "{}, {:?} to {}",
                 retry.max.saturating_sub(1),
@@ -31,6 +31,18 @@ pub(crate) fn handlers(handlers: &[HandlerPlan]) -> String {
         ]);
     }
     columns(&rows)
+}
+
+/// `16`, `4 batches of 500`, `8 in 8 tasks`.
+fn at_once(handler: &HandlerPlan) -> String {
+    let mut text = handler.concurrency.to_string();
+    if let Some(batch) = handler.batch {
+        text.push_str(&format!(" batches of {}", batch.max));
+    }
+    if handler.tasks > 1 {
+        text.push_str(&format!(" in {} tasks", handler.tasks));
+    }
+    text
 }
 
 /// Rows of equal length as left-aligned columns.
