@@ -25,6 +25,9 @@ pub(super) enum Ended {
     Skipped,
 }
 
+/// What came back, or the panic that came instead.
+type Caught<T> = Result<T, Box<dyn Any + Send>>;
+
 impl Pipeline {
     /// Runs the handler once on this job: what there is to publish, or how it failed.
     pub(super) async fn invoke(&self, job: &mut Job) -> Result<Ended, Failure> {
@@ -38,7 +41,7 @@ impl Pipeline {
     /// What a run came to, a panic and too long a time included.
     pub(super) fn in_time<T>(
         &self,
-        ended: Result<Result<Result<T, Failure>, Box<dyn Any + Send>>, Elapsed>,
+        ended: Result<Caught<Result<T, Failure>>, Elapsed>,
     ) -> Result<T, Failure> {
         match ended {
             Ok(Ok(result)) => result,

@@ -35,14 +35,15 @@ pub(crate) fn handlers(handlers: &[HandlerPlan]) -> String {
 
 /// `16`, `4 batches of 500`, `8 in 8 tasks`.
 fn at_once(handler: &HandlerPlan) -> String {
-    let mut text = handler.concurrency.to_string();
-    if let Some(batch) = handler.batch {
-        text.push_str(&format!(" batches of {}", batch.max));
+    let runs = handler.concurrency;
+    let batches = handler.batch.map_or_else(String::new, |batch| {
+        let s = if runs == 1 { "" } else { "es" };
+        format!(" batch{s} of {}", batch.max)
+    });
+    match handler.tasks {
+        1 => format!("{runs}{batches}"),
+        tasks => format!("{runs}{batches} in {tasks} tasks"),
     }
-    if handler.tasks > 1 {
-        text.push_str(&format!(" in {} tasks", handler.tasks));
-    }
-    text
 }
 
 /// Rows of equal length as left-aligned columns.
