@@ -4,16 +4,18 @@
 //! shared: the first event of a batch leads it, which means that it waits for the others, runs all, and answers
 //! them.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 
 use super::failure::{Failure, chain};
 use super::heartbeat::Watched;
-use super::invoke::{Ended, panicked};
+use super::invoke::{Ended, ended, panicked};
 use super::job::Job;
 use super::lane::Cancelled;
 use super::pipeline::{Pipeline, Run};
@@ -21,8 +23,8 @@ use super::stop::Phase;
 use crate::broker::Message;
 use crate::envelope::{Headers, Incoming};
 use crate::handler::{
-    BatchPolicy, BoxedEvent, Collected, Context, Failures, HandlerError, HandlerPlan, Metadata,
-    Outcome, Reason,
+    Arrival, Arrivals, BatchPolicy, BoxedEvent, Collected, Context, Failures, HandlerError,
+    HandlerPlan, Outcome, Reason,
 };
 
 /// The batches of one handler.
@@ -48,7 +50,7 @@ struct Item {
     copy: Copy,
     /// Until a run takes it: the handler owns its events, so further runs read them again.
     event: Option<BoxedEvent>,
-    metadata: Option<Metadata>,
+    arrival: Option<Arrival>,
     answer: oneshot::Sender<Result<Ended, Failure>>,
 }
 
@@ -58,12 +60,12 @@ pub(super) struct Copy {
     pub(super) headers: Headers,
     pub(super) payload: Bytes,
     /// Source and id of a bare event.
-    pub(super) known_as: Option<(String, Arc<str>)>,
+    pub(super) known_as: Option<(String, ByteString)>,
 }
 
 impl Copy {
     fn message(&self) -> Incoming<'_> {
-        let message = Incoming::new(&self.headers, &self.payload);
+        let message = Incoming::sharing(&self.headers, &self.payload);
         match &self.known_as {
             Some((source, id)) => message.known_as(source, id),
             None => message,
@@ -146,7 +148,7 @@ impl Pipeline {
         batches: &Batches,
         job: &mut Job,
     ) -> Result<Run, Cancelled> {
-        let read = std::panic::catch_unwind(AssertUnwindSafe(|| self.read(job)));
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(job)));
         let received = match read.unwrap_or_else(|panic| Err(panicked(&*panic))) {
             Ok(Some(received)) => received,
             Ok(None) => return Ok(Run::Skipped),
@@ -155,7 +157,7 @@ impl Pipeline {
         let (answer, answered) = oneshot::channel();
         let item = Item {
             event: Some(received.event),
-            metadata: Some(job.metadata(&received.attributes)),
+            arrival: Some(job.arrival(received.attributes)),
             copy: job.copy(),
             answer,
         };
@@ -215,20 +217,20 @@ impl Pipeline {
 
     /// Runs a batch, and the halves of what fails, until the events that fail stand alone.
     async fn run_batch(&self, mut items: Vec<Item>, worker: usize, _permit: SemaphorePermit<'_>) {
-        let metadata = items.iter_mut().filter_map(|item| item.metadata.take());
-        let whole: Arc<[Metadata]> = metadata.collect();
+        let arrivals = items.iter_mut().filter_map(|item| item.arrival.take());
+        let whole = Arc::new(Arrivals::new(arrivals.collect()));
         // The part that is next comes last, so that events run in the order in which they came.
         let mut parts = vec![(0, items)];
         while let Some((start, mut part)) = parts.pop() {
             if self.stop.is(Phase::Cancelled) {
                 return;
             }
-            let metadata = if part.len() == whole.len() {
+            let arrivals = if part.len() == whole.len() {
                 Arc::clone(&whole)
             } else {
-                whole[start..start + part.len()].into()
+                Arc::new(whole.part(start..start + part.len()))
             };
-            match self.run_part(&mut part, metadata, worker).await {
+            match self.run_part(&mut part, arrivals, worker).await {
                 Ok((messages, mut failures)) => {
                     let mut messages = Some(messages);
                     for (index, item) in part.into_iter().enumerate() {
@@ -262,23 +264,28 @@ impl Pipeline {
     async fn run_part(
         &self,
         part: &mut [Item],
-        metadata: Arc<[Metadata]>,
+        arrivals: Arc<Arrivals>,
         worker: usize,
     ) -> Result<(Vec<Message>, Vec<(usize, HandlerError)>), Failure> {
         let failures = Arc::<Failures>::default();
-        let run = self.run_once(part, metadata, Arc::clone(&failures));
-        let run = AssertUnwindSafe(run).catch_unwind();
-        let watched = Watched::new(run, Arc::clone(&self.pulse), worker);
-        let ended = tokio::time::timeout(self.plan.timeout, watched).await;
-        Ok((self.in_time(ended)?, failures.take()))
+        let begin = || self.begin_part(part, arrivals, Arc::clone(&failures));
+        let run = match catch_unwind(AssertUnwindSafe(begin)) {
+            Ok(run) => run?,
+            Err(panic) => return Err(panicked(&*panic)),
+        };
+        let run = AssertUnwindSafe(Watched::new(run, &self.pulse, worker)).catch_unwind();
+        let in_time = tokio::time::timeout(self.plan.timeout, run).await;
+        let messages = ended(in_time.map_err(|_| self.too_late())?)?;
+        Ok((messages, failures.take()))
     }
 
-    async fn run_once(
-        &self,
+    /// Takes or reads the events, and calls the handler.
+    fn begin_part<'a>(
+        &'a self,
         part: &mut [Item],
-        metadata: Arc<[Metadata]>,
+        arrivals: Arc<Arrivals>,
         failures: Arc<Failures>,
-    ) -> Result<Vec<Message>, Failure> {
+    ) -> Result<BoxFuture<'a, Outcome>, Failure> {
         let descriptor = self.plan.descriptor;
         let mut events = Vec::with_capacity(part.len());
         for item in part {
@@ -291,21 +298,18 @@ impl Pipeline {
             };
             events.push(event);
         }
-        // Events that it publishes get new ids: those that are made of an input would be given twice where
-        // batches are split.
-        let publisher = self.publisher.clone();
-        let context = Context::of_batch(Arc::clone(&metadata), Arc::clone(&self.states), publisher);
+        let context = Context::of_batch(
+            descriptor.name,
+            Arc::clone(&arrivals),
+            Arc::clone(&self.states),
+            self.publisher.clone(),
+        );
         let batch = Collected {
             events,
-            metadata,
+            arrivals,
             failures,
         };
-        let run = descriptor.run(Box::new(batch), context, &self.middleware);
-        match run.await {
-            Outcome::Done(messages) => Ok(messages),
-            Outcome::Failed(error) => Err(error.into()),
-            Outcome::Output(error) => Err(Failure::last(Reason::Output, chain(&error))),
-        }
+        Ok(descriptor.run(Box::new(batch), context, &self.middleware))
     }
 
     /// One line for a batch that is split; those for its parts are for whoever looks closely.

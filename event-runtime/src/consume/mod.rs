@@ -13,6 +13,7 @@ mod pace;
 mod pipeline;
 mod report;
 mod retry;
+mod running;
 mod stop;
 mod tasks;
 mod worker;

@@ -90,7 +90,7 @@ impl Pipeline {
         generation: &'a Arc<str>,
         from_lane: bool,
         permit: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> + 'a {
+    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + 'a {
         let Some(tasks) = &self.tasks else {
             let worker = usize::from(from_lane);
             return Either::Left(self.consume(delivery, generation, from_lane, worker, permit));
@@ -105,6 +105,7 @@ impl Pipeline {
         });
         Either::Right(async move {
             let _ = end.await;
+            None
         })
     }
 

@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::context::Arrival;
 use super::{BoxedEvent, HandlerError, Metadata};
 
 /// Never more events than this are in one batch: a broker's client fetches no more ahead.
@@ -52,7 +54,7 @@ pub(crate) const MOST: usize = 5000;
 /// ```
 pub struct Batch<E> {
     events: Vec<E>,
-    metadata: Arc<[Metadata]>,
+    arrivals: Arc<Arrivals>,
     failures: Arc<Failures>,
 }
 
@@ -68,7 +70,7 @@ impl<E> Batch<E> {
     /// When the batch never had an event with this index.
     #[track_caller]
     pub fn fail<Kind>(&self, index: usize, error: impl IntoHandlerError<Kind>) {
-        let count = self.metadata.len();
+        let count = self.arrivals.len();
         assert!(
             index < count,
             "`fail({index}, …)` names no event of the batch, which has {count}"
@@ -83,7 +85,7 @@ impl<E> Batch<E> {
     /// When the batch never had an event with this index.
     #[track_caller]
     pub fn metadata(&self, index: usize) -> &Metadata {
-        &self.metadata[index]
+        &self.arrivals.metadata()[index]
     }
 
     /// Takes the events out, as values. Their indexes stay what they were, for [`fail`](Self::fail) and
@@ -113,8 +115,43 @@ impl<'a, E> IntoIterator for &'a Batch<E> {
 impl<E> fmt::Debug for Batch<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
-            .field("events", &self.metadata.len())
+            .field("events", &self.arrivals.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// What came with the events of a batch. Metadata that nobody asks for is not made.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    arrivals: Vec<Arrival>,
+    metadata: OnceLock<Vec<Metadata>>,
+}
+
+impl Arrivals {
+    pub(crate) fn new(arrivals: Vec<Arrival>) -> Self {
+        Self {
+            arrivals,
+            metadata: OnceLock::new(),
+        }
+    }
+
+    /// Those of a part of the batch.
+    pub(crate) fn part(&self, part: Range<usize>) -> Self {
+        Self::new(self.arrivals[part].to_vec())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    /// There is no empty batch.
+    pub(super) fn first(&self) -> &Arrival {
+        &self.arrivals[0]
+    }
+
+    pub(super) fn metadata(&self) -> &[Metadata] {
+        self.metadata
+            .get_or_init(|| self.arrivals.iter().map(Arrival::metadata).collect())
     }
 }
 
@@ -138,7 +175,7 @@ impl Failures {
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) events: Vec<BoxedEvent>,
-    pub(crate) metadata: Arc<[Metadata]>,
+    pub(crate) arrivals: Arc<Arrivals>,
     pub(crate) failures: Arc<Failures>,
 }
 
@@ -151,7 +188,7 @@ impl Collected {
             .collect();
         Some(Batch {
             events: events?,
-            metadata: self.metadata,
+            arrivals: self.arrivals,
             failures: self.failures,
         })
     }

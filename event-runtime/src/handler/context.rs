@@ -1,57 +1,119 @@
 //! One run of a handler, as its arguments see it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::States;
-use crate::publish::Publisher;
+use super::batch::Arrivals;
+use crate::envelope::Attributes;
+use crate::publish::{Cause, Publisher};
 
-/// One event at one handler: what its arguments are made from.
+/// One event at one handler: what its arguments are made from. What no argument asks for is not made.
 ///
-/// A [`Batch`](crate::handler::Batch) has one context for all of its events: [`batch`](Self::batch) has what is
-/// known about each.
+/// A [`Batch`](crate::Batch) has one context for all of its events: [`batch`](Self::batch) has what is known about
+/// each.
 #[derive(Debug, Clone)]
 pub struct Context {
-    metadata: Metadata,
-    batch: Option<Arc<[Metadata]>>,
+    handler: &'static str,
+    /// In a batch that of its first event.
+    arrival: Arrival,
+    batch: Option<Arc<Arrivals>>,
     states: Arc<States>,
-    publisher: Publisher,
+    /// The app's publisher, whose events have no cause.
+    unbound: Publisher,
+    metadata: OnceLock<Metadata>,
+    publisher: OnceLock<Publisher>,
+}
+
+/// What came with an event, and how it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) attributes: Attributes,
+    /// The topic that it was published to.
+    pub(crate) topic: ByteString,
+    /// When the broker stored it.
+    pub(crate) stored_at: Timestamp,
+    /// This run of the handler, from 1.
+    pub(crate) attempt: u32,
+    /// How often it was redriven as a new event.
+    pub(crate) fresh: u32,
+}
+
+impl Arrival {
+    fn time(&self) -> Timestamp {
+        self.attributes.time.unwrap_or(self.stored_at)
+    }
+
+    /// The same as users see it.
+    pub(super) fn metadata(&self) -> Metadata {
+        let Attributes {
+            id,
+            source,
+            event_type,
+            partition_key,
+            correlation_id,
+            causation_id,
+            trace_parent,
+            ..
+        } = &self.attributes;
+        let text = |text: &Option<ByteString>| text.as_ref().map(ByteString::to_string);
+        Metadata {
+            id: id.to_string(),
+            source: source.to_string(),
+            event_type: event_type.to_string(),
+            time: self.time(),
+            topic: self.topic.to_string(),
+            key: text(partition_key),
+            attempt: self.attempt,
+            correlation_id: text(correlation_id),
+            causation_id: text(causation_id),
+            trace_parent: text(trace_parent),
+        }
+    }
 }
 
 impl Context {
-    pub(crate) fn new(metadata: Metadata, states: Arc<States>, publisher: Publisher) -> Self {
-        Self {
-            metadata,
-            batch: None,
-            states,
-            publisher,
-        }
-    }
-
-    /// The context of a batch, known by its first event. There is no empty batch.
-    pub(crate) fn of_batch(
-        batch: Arc<[Metadata]>,
+    pub(crate) fn new(
+        handler: &'static str,
+        arrival: Arrival,
         states: Arc<States>,
         publisher: Publisher,
     ) -> Self {
         Self {
-            metadata: batch[0].clone(),
-            batch: Some(batch),
+            handler,
+            arrival,
+            batch: None,
             states,
-            publisher,
+            unbound: publisher,
+            metadata: OnceLock::new(),
+            publisher: OnceLock::new(),
+        }
+    }
+
+    /// The context of a batch.
+    pub(crate) fn of_batch(
+        handler: &'static str,
+        batch: Arc<Arrivals>,
+        states: Arc<States>,
+        publisher: Publisher,
+    ) -> Self {
+        Self {
+            batch: Some(Arc::clone(&batch)),
+            ..Self::new(handler, batch.first().clone(), states, publisher)
         }
     }
 
     /// What is known about the event besides its data; in a batch, about its first event.
     pub fn metadata(&self) -> &Metadata {
-        &self.metadata
+        self.metadata.get_or_init(|| self.arrival.metadata())
     }
 
     /// What is known about each event of a batch; `None` in a handler of single events.
     pub fn batch(&self) -> Option<&[Metadata]> {
-        self.batch.as_deref()
+        self.batch.as_deref().map(Arrivals::metadata)
     }
 
     /// The app's state.
@@ -62,7 +124,30 @@ impl Context {
     /// Publishes events caused by this one. In a batch they are caused by none of its events, and have new ids on
     /// each run.
     pub fn publisher(&self) -> &Publisher {
-        &self.publisher
+        if self.batch.is_some() {
+            // Ids that are made of an input would be given twice where a batch is split, and the second event
+            // taken for the first.
+            return &self.unbound;
+        }
+        self.publisher.get_or_init(|| {
+            let Attributes {
+                id,
+                source,
+                correlation_id,
+                trace_parent,
+                ..
+            } = &self.arrival.attributes;
+            self.unbound.caused_by(Cause {
+                handler: self.handler,
+                source: source.clone(),
+                id: id.clone(),
+                time: self.arrival.time(),
+                correlation_id: correlation_id.clone(),
+                trace_parent: trace_parent.clone(),
+                fresh: self.arrival.fresh,
+                published: std::sync::Mutex::default(),
+            })
+        })
     }
 }
 

@@ -15,12 +15,13 @@ mod reason;
 mod set;
 mod state;
 
+pub(crate) use self::batch::{Arrivals, Collected, Failures};
 pub use self::batch::{Batch, BatchPolicy, IntoHandlerError};
 #[doc(hidden)]
 pub use self::batch::{BatchOptions, Plain, Reported, ReturnedFromBatch};
-pub(crate) use self::batch::{Collected, Failures};
 pub(crate) use self::catalog::Catalog;
 pub use self::catalog::Fault;
+pub(crate) use self::context::Arrival;
 pub use self::context::{Context, Metadata};
 pub use self::descriptor::{
     BoxedEvent, HandlerDescriptor, HandlerOptions, Received, RetryPolicy, StartOption,
