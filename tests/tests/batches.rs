@@ -486,3 +486,19 @@ async fn middleware_runs_around_each_run(world: World) {
     );
     running.stop().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_test_app_runs_handlers_of_batches() {
+    let rules = Rules::poison("b");
+    let app = event_runtime::App::new().service("test").only((gather,));
+    let app = event_runtime::testing::TestApp::start(app.with_state(rules.clone())).await;
+    for id in ["a", "b", "c"] {
+        app.publisher()
+            .publish_with_id(id, &task(id))
+            .await
+            .unwrap();
+    }
+    app.settled().await;
+    app.assert_received(gather, ["a", "b", "c"].map(task));
+    assert_eq!(rules.runs()[0], "a b c");
+}
