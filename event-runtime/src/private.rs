@@ -14,6 +14,10 @@ pub use schemars::{Schema, SchemaGenerator};
 pub use serde::{Deserializer, Serializer};
 
 #[cfg(feature = "runtime")]
+mod batch;
+#[cfg(feature = "runtime")]
+pub use self::batch::*;
+#[cfg(feature = "runtime")]
 pub use self::runtime::*;
 
 /// Fails to compile where two versions of one event are told apart by more than their form.
