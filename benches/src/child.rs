@@ -1,0 +1,89 @@
+//! One run of one program: what the driver starts as a process of its own, so that nothing of one run is left
+//! for the next. Prints one line of JSON.
+
+use std::future::Future;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::meter::{Meter, Sample};
+use crate::{by_hand, ours};
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Work {
+    /// Events of a stream are decoded, handled and acknowledged one by one.
+    Consume,
+    /// Events are published, 1,024 in flight.
+    Publish,
+}
+
+/// Who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Side {
+    /// A program on event-runtime.
+    Ours,
+    /// The same on the client, as good as we can make it.
+    ByHand,
+    /// The same on the client, as its documentation shows it.
+    Default,
+}
+
+/// One run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Run {
+    /// What is done.
+    pub work: Work,
+    /// Who does it.
+    pub side: Side,
+    /// How many events.
+    #[arg(long)]
+    pub(crate) events: u64,
+    /// How many handlers may run at once.
+    #[arg(long, default_value_t = 16)]
+    pub concurrency: usize,
+    /// The server, where one is needed.
+    #[arg(long, default_value = "")]
+    pub server: String,
+    /// Run on one thread, so that instructions can be counted.
+    #[arg(long)]
+    pub one_thread: bool,
+}
+
+impl Run {
+    /// Does it, and prints what was measured.
+    pub(crate) fn measure(self) -> anyhow::Result<()> {
+        let mut builder = if self.one_thread {
+            tokio::runtime::Builder::new_current_thread()
+        } else {
+            tokio::runtime::Builder::new_multi_thread()
+        };
+        let runtime = builder.enable_all().build()?;
+        let sample = runtime.block_on(in_a_task(self.run()))??;
+        println!("{}", serde_json::to_string(&sample)?);
+        Ok(())
+    }
+
+    async fn run(self) -> anyhow::Result<Sample> {
+        let meter = Meter::new(self.events);
+        match (self.work, self.side) {
+            (Work::Consume, Side::Ours) => ours::consume::run(&self, &meter).await?,
+            (Work::Consume, Side::ByHand) => by_hand::consume::run(&self, &meter).await?,
+            (Work::Consume, Side::Default) => by_hand::consume::run_default(&self, &meter).await?,
+            (Work::Publish, Side::Ours) => ours::publish::run(&self, &meter).await?,
+            (Work::Publish, Side::ByHand) => by_hand::publish::run(&self, &meter).await?,
+            (work, side) => anyhow::bail!("{work:?} is not done by {side:?}"),
+        }
+        meter.sample()
+    }
+}
+
+/// On a worker thread: what runs in `block_on` itself is woken across threads, which would slow down a loop that
+/// is written there.
+fn in_a_task<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> impl Future<Output = Result<T, tokio::task::JoinError>> {
+    // Called within `block_on`'s argument, so not spawned before it is polled.
+    async { tokio::spawn(work).await }
+}
