@@ -16,6 +16,14 @@ pub(crate) enum Work {
     Consume,
     /// Events are published, 1,024 in flight.
     Publish,
+    /// Events are consumed, and each is answered by another one.
+    Answer,
+    /// Events are published and handled by one process, 1,000 a second.
+    Latency,
+    /// Events are published and handled without a server.
+    Memory,
+    /// Events are consumed, and one in ten fails once.
+    Retry,
 }
 
 /// Who does it.
@@ -28,6 +36,8 @@ pub(crate) enum Side {
     ByHand,
     /// The same on the client, as its documentation shows it.
     Default,
+    /// On event-runtime too, without what is measured.
+    Plain,
 }
 
 /// One run.
@@ -46,6 +56,9 @@ pub(crate) struct Run {
     /// The server, where one is needed.
     #[arg(long, default_value = "")]
     pub server: String,
+    /// The stream holds more events than these, which stay: nothing waits for acknowledgements.
+    #[arg(long)]
+    pub(crate) part: bool,
     /// Run on one thread, so that instructions can be counted.
     #[arg(long)]
     pub one_thread: bool,
@@ -73,6 +86,14 @@ impl Run {
             (Work::Consume, Side::Default) => by_hand::consume::run_default(&self, &meter).await?,
             (Work::Publish, Side::Ours) => ours::publish::run(&self, &meter).await?,
             (Work::Publish, Side::ByHand) => by_hand::publish::run(&self, &meter).await?,
+            (Work::Answer, Side::Ours) => ours::answer::run(&self, &meter).await?,
+            (Work::Answer, Side::ByHand) => by_hand::answer::run(&self, &meter).await?,
+            (Work::Latency, Side::Ours) => ours::latency::run(&self, &meter).await?,
+            (Work::Latency, Side::ByHand) => by_hand::latency::run(&self, &meter).await?,
+            (Work::Memory, Side::Ours) => ours::memory::run(&self, &meter).await?,
+            (Work::Memory, Side::ByHand) => by_hand::memory::run(&meter).await?,
+            (Work::Retry, Side::Ours) => ours::retry::run(&self, &meter, true).await?,
+            (Work::Retry, Side::Plain) => ours::retry::run(&self, &meter, false).await?,
             (work, side) => anyhow::bail!("{work:?} is not done by {side:?}"),
         }
         meter.sample()

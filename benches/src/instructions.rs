@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 
 use crate::child::{Side, Work};
+use crate::plan::Experiment;
+use crate::rounds::name;
+use crate::row::Row;
 use crate::server::Server;
 use crate::stage::{ORDERS, Watch};
 
@@ -19,36 +22,12 @@ const SIZES: [u64; 2] = [4_000, 16_000];
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
     /// As in `--only`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What is done.
-    pub work: Work,
+    pub(crate) work: Work,
     /// How many handlers may run at once.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
 }
-
-/// All of them.
-pub(crate) const CASES: &[Case] = &[
-    Case {
-        name: "consume-1",
-        work: Work::Consume,
-        concurrency: 1,
-    },
-    Case {
-        name: "consume-16",
-        work: Work::Consume,
-        concurrency: 16,
-    },
-    Case {
-        name: "consume-256",
-        work: Work::Consume,
-        concurrency: 256,
-    },
-    Case {
-        name: "publish",
-        work: Work::Publish,
-        concurrency: 16,
-    },
-];
 
 /// Instructions an event of both programs.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +39,16 @@ pub(crate) struct Counted {
 }
 
 impl Case {
+    /// The experiment's own work, if it is counted at all.
+    pub(crate) fn of(experiment: &Experiment) -> Option<Self> {
+        experiment.rows.iter().any(Row::is_counted).then_some(())?;
+        Some(Self {
+            name: experiment.name,
+            work: experiment.work?,
+            concurrency: experiment.concurrency,
+        })
+    }
+
     /// Counts both programs. Keeps callgrind's files in this folder, for `callgrind_annotate`.
     pub(crate) async fn count(&self, folder: &Path) -> anyhow::Result<Counted> {
         check_valgrind()?;
@@ -99,7 +88,7 @@ impl Case {
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", file.display()))
             .arg(std::env::current_exe()?)
-            .args(["child", &value(self.work), &value(side), "--one-thread"])
+            .args(["child", &name(self.work), &name(side), "--one-thread"])
             .args(["--events", &events.to_string()])
             .args(["--concurrency", &self.concurrency.to_string()])
             .args(["--server", &server.url()])
@@ -115,12 +104,6 @@ impl Case {
         );
         total(&file)
     }
-}
-
-/// The name by which clap knows a value.
-fn value(value: impl clap::ValueEnum) -> String {
-    let value = value.to_possible_value();
-    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 fn total(file: &PathBuf) -> anyhow::Result<u64> {

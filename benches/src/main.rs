@@ -1,15 +1,24 @@
 //! What event-runtime costs beside the NATS client by hand, at equal work: `scripts/bench` runs this.
+//!
+//! [`plan`] lists all that is measured. [`by_hand`] and [`ours`] hold the same programs twice; each run of one is a
+//! [`child`] process. [`rounds`] runs them side by side and looks at the [`load`]; [`instructions`] counts under
+//! callgrind. A [`row`] compares, and becomes a [`figure`] of the [`table`].
 
 mod by_hand;
 mod child;
+mod figure;
 mod instructions;
+mod load;
+mod measure;
 mod meter;
 mod order;
 mod ours;
+mod plan;
+mod rounds;
+mod row;
 mod server;
 mod stage;
-
-use std::path::Path;
+mod table;
 
 use clap::{Parser, Subcommand};
 
@@ -22,9 +31,11 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Counts instructions an event under callgrind.
+    /// Measures, prints one table, and writes target/bench.json.
+    Measure(measure::Options),
+    /// Counts instructions an event under callgrind, and judges nothing.
     Instructions {
-        /// Only this work.
+        /// Only work with this in its name.
         #[arg(long)]
         only: Option<String>,
     },
@@ -33,23 +44,22 @@ enum What {
 }
 
 fn main() -> anyhow::Result<()> {
+    let driver = tokio::runtime::Runtime::new;
     match Command::parse().what {
         What::Child(run) => run.measure(),
-        What::Instructions { only } => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(count(only.as_deref()))
-        }
+        What::Measure(options) => driver()?.block_on(options.run()),
+        What::Instructions { only } => driver()?.block_on(count(only.as_deref())),
     }
 }
 
 async fn count(only: Option<&str>) -> anyhow::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/callgrind");
+    let folder = table::target().join("callgrind");
     println!(
         "{:<12} {:>9} {:>9} {:>6}",
         "work", "ours", "by hand", "ratio"
     );
-    let wanted = |case: &&instructions::Case| only.is_none_or(|only| case.name.contains(only));
-    for case in instructions::CASES.iter().filter(wanted) {
+    let cases = plan::EXPERIMENTS.iter().filter_map(instructions::Case::of);
+    for case in cases.filter(|case| only.is_none_or(|only| case.name.contains(only))) {
         let instructions::Counted { ours, by_hand } = case.count(&folder).await?;
         println!(
             "{:<12} {ours:>9.0} {by_hand:>9.0} {:>6.3}",

@@ -20,7 +20,7 @@ pub(crate) struct Sample {
     /// Seconds of CPU of this process, in user and kernel.
     pub cpu: f64,
     /// The most memory that the process ever had, in KiB.
-    pub peak_kib: i64,
+    pub peak_kib: u64,
     /// From the call that published to the start of the handler, where that was measured.
     pub latency: Option<Latency>,
 }
@@ -130,7 +130,7 @@ impl Meter {
             events: self.0.total,
             wall: wall.as_secs_f64(),
             cpu: cpu.as_secs_f64(),
-            peak_kib: usage(UsageWho::RUSAGE_SELF).max_rss(),
+            peak_kib: peak()?,
             latency: (!latencies.is_empty()).then(|| Latency {
                 p50: percentile(&latencies, 50),
                 p99: percentile(&latencies, 99),
@@ -147,6 +147,12 @@ fn percentile(sorted: &[u64], percent: usize) -> f64 {
 
 fn cpu() -> Duration {
     cpu_of(UsageWho::RUSAGE_SELF)
+}
+
+/// The most memory that this process had, in KiB. `getrusage` would answer for the process that started it, too.
+fn peak() -> anyhow::Result<u64> {
+    let status = procfs::process::Process::myself()?.status()?;
+    status.vmhwm.context("the kernel says no VmHWM")
 }
 
 /// CPU time in user and kernel.

@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use async_nats::jetstream::{self, Context, stream};
 
 use crate::by_hand;
+use crate::plan::Stage;
 
 /// The stream that holds the orders.
 pub(crate) const ORDERS: &str = "ORDERS";
@@ -15,7 +16,7 @@ pub(crate) const FILTER: &str = "orders.*.placed";
 pub(crate) const SHIPMENTS: &str = "SHIPMENTS";
 
 /// How long the last acknowledgements may take to arrive.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Somebody who looks at a server, on a connection apart.
 #[derive(Debug, Clone)]
@@ -71,6 +72,17 @@ impl Watch {
             stream.delete_consumer(&name).await?;
         }
         Ok(())
+    }
+
+    /// Deletes what an earlier run consumed with, or published.
+    pub(crate) async fn prepare(&self, stage: Stage) -> anyhow::Result<()> {
+        match stage {
+            Stage::None => return Ok(()),
+            Stage::Empty => self.renew(ORDERS).await?,
+            Stage::Full | Stage::Holding(_) => self.forget_durables(ORDERS).await?,
+        }
+        // Answers have the same ids again.
+        self.renew(SHIPMENTS).await
     }
 
     /// Adds orders to the stream until it holds this many.

@@ -12,8 +12,6 @@ use uuid::Uuid;
 
 /// The wire type of an order.
 pub(crate) const ORDER: &str = "order.placed.v1";
-/// The wire type of an answer.
-pub(crate) const SHIPPED: &str = "order.shipped.v1";
 
 /// What has to be read of an event: who it is, what it is, and its data.
 #[derive(Debug, Deserialize)]
@@ -87,7 +85,7 @@ pub(crate) const SENT_ORDER: Kind = Kind {
 };
 /// An answer, as this service sends it.
 pub(crate) const SENT_SHIPPED: Kind = Kind {
-    name: SHIPPED,
+    name: "order.shipped.v1",
     schema: "urn:bench:order.shipped:1",
 };
 
@@ -100,10 +98,25 @@ pub(crate) fn write<T: Serialize>(
     data: &T,
 ) -> anyhow::Result<(HeaderMap, Bytes)> {
     let id = id.to_string();
+    let body = body(kind, &id, key, cause, data)?;
+    let mut headers = HeaderMap::new();
+    headers.insert("Content-Type", "application/cloudevents+json");
+    headers.insert("Nats-Msg-Id", id);
+    Ok((headers, body))
+}
+
+/// Writes an event's body: its attributes and its data.
+pub(crate) fn body<T: Serialize>(
+    kind: Kind,
+    id: &str,
+    key: &str,
+    cause: Option<&str>,
+    data: &T,
+) -> anyhow::Result<Bytes> {
     let mut body = Vec::with_capacity(512);
     let sent = Sent {
         specversion: "1.0",
-        id: &id,
+        id,
         source: "/bench",
         kind: kind.name,
         time: Timestamp::now(),
@@ -115,8 +128,5 @@ pub(crate) fn write<T: Serialize>(
         data,
     };
     serde_json::to_writer(&mut body, &sent)?;
-    let mut headers = HeaderMap::new();
-    headers.insert("Content-Type", "application/cloudevents+json");
-    headers.insert("Nats-Msg-Id", id);
-    Ok((headers, body.into()))
+    Ok(body.into())
 }

@@ -1,17 +1,13 @@
 //! Consuming: one handler with the meter as its state.
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use event_runtime::{App, State, handler};
+use event_runtime::{State, handler};
 
 use crate::child::Run;
 use crate::meter::Meter;
 use crate::order::Order;
 use crate::stage::{ORDERS, Watch};
-
-/// How long a run may take.
-const LIMIT: Duration = Duration::from_secs(120);
 
 #[handler(start = "all")]
 async fn count(order: Order, State(meter): State<Meter>) {
@@ -23,10 +19,12 @@ async fn count(order: Order, State(meter): State<Meter>) {
 pub(crate) async fn run(run: &Run, meter: &Meter) -> anyhow::Result<()> {
     let watch = Watch::connect(&run.server).await?;
     let concurrency = run.concurrency.to_string();
-    let app: App = super::app(run, [("EVENT_HANDLER_COUNT_CONCURRENCY", concurrency)]);
+    let app = super::app(run, [("EVENT_HANDLER_COUNT_CONCURRENCY", concurrency)]);
     let running = app.only((count,)).with_state(meter.clone()).start().await?;
-    meter.all(LIMIT).await?;
-    watch.acknowledged(ORDERS, "bench-count").await?;
+    meter.all(super::LIMIT).await?;
+    if !run.part {
+        watch.acknowledged(ORDERS, "bench-count").await?;
+    }
     meter.end();
     running.stop().await?;
     Ok(())

@@ -1,11 +1,20 @@
 //! The work on event-runtime, through its public interface, as a user writes it.
 
+pub(crate) mod answer;
 pub(crate) mod consume;
+pub(crate) mod latency;
+pub(crate) mod memory;
 pub(crate) mod publish;
+pub(crate) mod retry;
+
+use std::time::Duration;
 
 use event_runtime::App;
 
 use crate::child::Run;
+
+/// How long a run may take.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The service that all programs here are, with these settings.
 fn app<const N: usize>(run: &Run, settings: [(&str, String); N]) -> App {
