@@ -1,8 +1,6 @@
 //! One run of one program: what the driver starts as a process of its own, so that nothing of one run is left
 //! for the next. Prints one line of JSON.
 
-use std::future::Future;
-
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +71,8 @@ impl Run {
             tokio::runtime::Builder::new_multi_thread()
         };
         let runtime = builder.enable_all().build()?;
-        let sample = runtime.block_on(in_a_task(self.run()))??;
+        // On a worker thread: what runs in `block_on` itself is woken across threads, and slower for it.
+        let sample = runtime.block_on(async { tokio::spawn(self.run()).await })??;
         println!("{}", serde_json::to_string(&sample)?);
         Ok(())
     }
@@ -98,13 +97,4 @@ impl Run {
         }
         meter.sample()
     }
-}
-
-/// On a worker thread: what runs in `block_on` itself is woken across threads, which would slow down a loop that
-/// is written there.
-fn in_a_task<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> impl Future<Output = Result<T, tokio::task::JoinError>> {
-    // Called within `block_on`'s argument, so not spawned before it is polled.
-    async { tokio::spawn(work).await }
 }

@@ -20,6 +20,8 @@ mod server;
 mod stage;
 mod table;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// What event-runtime costs beside the NATS client by hand.
@@ -43,9 +45,19 @@ enum What {
     Child(child::Run),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(Command::parse().what) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(what: What) -> anyhow::Result<()> {
     let driver = tokio::runtime::Runtime::new;
-    match Command::parse().what {
+    match what {
         What::Child(run) => run.measure(),
         What::Measure(options) => driver()?.block_on(options.run()),
         What::Instructions { only } => driver()?.block_on(count(only.as_deref())),

@@ -16,6 +16,10 @@ use crate::table;
 const GATE: &[&str] = &["consume-16", "publish"];
 
 /// What is measured, and how well.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Fewer and smaller runs: at most 5 minutes.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An order was accepted.
+#[allow(clippy::struct_field_names, reason = "the name on the wire")]
 #[derive(Debug, Clone, Event, Serialize, Deserialize, JsonSchema)]
 #[event(name = "order.placed", version = 1, topic = "orders.{region}.placed", key = order_id)]
 pub(crate) struct Order {

@@ -134,7 +134,7 @@ pub(crate) const EXPERIMENTS: &[Experiment] = &[
         name: "retry",
         work: Some(Work::Retry),
         sides: &[Side::Ours, Side::Plain],
-        events: [100_000, 40_000],
+        events: [300_000, 100_000],
         rows: &[
             Row::new("throughput ÷ none fail", Throughput, least(0.6, 0.4))
                 .between(Side::Ours, Side::Plain),

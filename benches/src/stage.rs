@@ -16,7 +16,7 @@ pub(crate) const FILTER: &str = "orders.*.placed";
 pub(crate) const SHIPMENTS: &str = "SHIPMENTS";
 
 /// How long the last acknowledgements may take to arrive.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Somebody who looks at a server, on a connection apart.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use event_runtime::App;
 use crate::child::Run;
 
 /// How long a run may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The service that all programs here are, with these settings.
 fn app<const N: usize>(run: &Run, settings: [(&str, String); N]) -> App {

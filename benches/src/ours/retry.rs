@@ -21,7 +21,7 @@ async fn stumble(
     State(meter): State<Meter>,
 ) -> anyhow::Result<()> {
     black_box(&order);
-    if storm.0 && metadata.attempt == 1 && order.number % 10 == 0 {
+    if storm.0 && metadata.attempt == 1 && order.number.is_multiple_of(10) {
         anyhow::bail!("this order fails once");
     }
     meter.count();
