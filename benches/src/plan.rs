@@ -69,7 +69,7 @@ const CONSUME: Experiment = Experiment {
     work: Some(Work::Consume),
     concurrency: 16,
     sides: &[Side::Ours, Side::ByHand, Side::Default],
-    events: [200_000, 60_000],
+    events: [300_000, 100_000],
     stage: Stage::Full,
     rows: &[INSTRUCTIONS, CPU, THROUGHPUT, TO_DEFAULT, BASELINE],
 };

@@ -201,3 +201,26 @@ impl Row {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bound, Bounds, Metric, Row};
+    use crate::instructions::Counted;
+
+    #[test]
+    fn a_row_is_judged_by_its_ratio() {
+        let bounds = Bounds {
+            goal: Some(Bound::AtMost(1.1)),
+            fails_at: Some(Bound::AtMost(1.25)),
+        };
+        let row = Row::new("instructions", Metric::Instructions, bounds);
+        let judge = |ours| {
+            let by_hand = 100.0;
+            let figure = row.compare_counted("consume", Counted { ours, by_hand });
+            figure.map(|figure| (figure.met, figure.ok))
+        };
+        assert_eq!(judge(110.0), Some((true, true)));
+        assert_eq!(judge(120.0), Some((false, true)));
+        assert_eq!(judge(130.0), Some((false, false)));
+    }
+}

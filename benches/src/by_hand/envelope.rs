@@ -130,3 +130,61 @@ pub(crate) fn body<T: Serialize>(
     serde_json::to_writer(&mut body, &sent)?;
     Ok(body.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use event_runtime::telemetry::{Observation, Observer};
+    use event_runtime::{App, handler};
+    use uuid::Uuid;
+
+    use super::{SENT_ORDER, write};
+    use crate::order::Order;
+
+    /// Keeps the body that was seen last.
+    #[derive(Debug, Clone, Default)]
+    struct Keep(Arc<Mutex<String>>);
+
+    impl Observer for Keep {
+        fn observe(&self, observation: &Observation<'_>) {
+            *self.0.lock().unwrap() = String::from_utf8(observation.payload.to_vec()).unwrap();
+        }
+    }
+
+    #[handler]
+    async fn see(order: Order) {
+        drop(order);
+    }
+
+    /// The same text with nothing in place of what differs each time; both have one length.
+    fn blank(text: &str) -> String {
+        let mut text = text.to_owned();
+        for (name, length) in [("\"id\":\"", 36), ("\"time\":\"", 24)] {
+            let start = text.find(name).unwrap() + name.len();
+            text.replace_range(start..start + length, "");
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn by_hand_the_same_bytes_are_written() {
+        let order = Order::numbered(7);
+        let (_, body) = write(SENT_ORDER, Uuid::now_v7(), &order.order_id, None, &order).unwrap();
+        let keep = Keep::default();
+        let running = App::new()
+            .service("bench")
+            .environment([("EVENT_BROKER", "memory://")])
+            .only((see,))
+            .observe(keep.clone())
+            .start()
+            .await
+            .unwrap();
+        running.publisher().publish(&order).await.unwrap();
+        assert!(running.settled(Duration::from_secs(5)).await.unwrap());
+        running.stop().await.unwrap();
+        let ours = keep.0.lock().unwrap().clone();
+        assert_eq!(blank(std::str::from_utf8(&body).unwrap()), blank(&ours));
+    }
+}
