@@ -1,9 +1,12 @@
 //! What a lane message says about the delivery that it stands for, in `Event-…` headers.
 
+use std::sync::Arc;
+
+use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::message::{is_name, is_value};
-use super::{Delivery, lanes};
+use super::{delivery, lanes};
 use crate::envelope::{Headers, decode_value, encode_value};
 
 const ATTEMPT: &str = "Event-Attempt";
@@ -54,13 +57,13 @@ const MAX_PLAIN: usize = 4 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The topic that it was published to.
-    pub subject: String,
+    pub subject: ByteString,
     /// The stream that held it.
-    pub stream: String,
+    pub stream: Arc<str>,
     /// Its place there.
     pub sequence: u64,
     /// The life of the durable that delivered it.
-    pub generation: String,
+    pub generation: Arc<str>,
     /// When the broker stored it.
     pub stored_at: Timestamp,
 }
@@ -89,13 +92,13 @@ impl Mark {
     }
 
     /// The mark of a delivery from a stream of events. Headers are not believed there: anyone may write them.
-    pub fn first(delivery: &Delivery, generation: &str) -> Self {
+    pub fn first(subject: ByteString, origin: delivery::Origin, generation: Arc<str>) -> Self {
         let origin = Origin {
-            subject: delivery.subject.clone(),
-            stream: delivery.origin.stream.to_string(),
-            sequence: delivery.origin.sequence,
-            generation: generation.to_owned(),
-            stored_at: delivery.origin.stored_at,
+            subject,
+            stream: origin.stream,
+            sequence: origin.sequence,
+            generation,
+            stored_at: origin.stored_at,
         };
         Self {
             origin,
@@ -112,10 +115,10 @@ impl Mark {
         let number = |name| headers.get(name).map_or(Some(0), |text| text.parse().ok());
         Some(Self {
             origin: Origin {
-                subject: headers.get(SUBJECT)?.to_owned(),
-                stream: headers.get(STREAM)?.to_owned(),
+                subject: headers.get(SUBJECT)?.into(),
+                stream: headers.get(STREAM)?.into(),
                 sequence: headers.get(SEQUENCE)?.parse().ok()?,
-                generation: headers.get(GENERATION)?.to_owned(),
+                generation: headers.get(GENERATION)?.into(),
                 stored_at: headers.get(STORED_AT)?.parse().ok()?,
             },
             attempt: headers.get(ATTEMPT)?.parse().ok()?,
@@ -138,9 +141,9 @@ impl Mark {
         headers.set(ATTEMPT, self.attempt.to_string());
         headers.set(REDRIVES, self.redrives.to_string());
         headers.set(SUBJECT, one_line(subject));
-        headers.set(STREAM, stream);
+        headers.set(STREAM, &**stream);
         headers.set(SEQUENCE, sequence.to_string());
-        headers.set(GENERATION, generation);
+        headers.set(GENERATION, &**generation);
         headers.set(STORED_AT, stored_at.to_string());
         if self.fresh > 0 {
             headers.set(FRESH, self.fresh.to_string());
@@ -293,7 +296,9 @@ pub fn keep_ours(headers: &mut Headers) {
 }
 
 fn is_ours(name: &str) -> bool {
-    OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    let start = name.as_bytes().first_chunk();
+    start.is_some_and(|start: &[u8; 6]| start.eq_ignore_ascii_case(b"event-"))
+        && OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
 /// Text as one line of at most 4 KiB: control characters are escaped, everything else stays.

@@ -4,10 +4,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::broker::{Heartbeat, Settle};
@@ -24,15 +25,15 @@ struct Alive {
 }
 
 impl Heartbeats {
-    /// Keeps this delivery alive until it is settled or dropped.
-    pub(super) fn watch(&self, settle: &Settle) {
+    /// Keeps these deliveries alive until they are settled or dropped.
+    pub(super) fn watch<'a>(&self, settles: impl ExactSizeIterator<Item = &'a Settle>) {
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.alive.len() >= watched.clear_at {
             watched.alive.retain(Heartbeat::is_alive);
             // Twice what is left: each entry is looked at a bounded number of times.
-            watched.clear_at = (watched.alive.len() * 2).max(256);
+            watched.clear_at = (watched.alive.len() * 2 + settles.len()).max(256);
         }
-        watched.alive.push(settle.heartbeat());
+        watched.alive.extend(settles.map(Settle::heartbeat));
     }
 
     fn snapshot(&self) -> Vec<Heartbeat> {
@@ -113,30 +114,30 @@ impl Pulse {
 }
 
 /// A run that tells the pulse while it is being polled.
-pub(super) struct Watched<F> {
-    run: Pin<Box<F>>,
-    pulse: Arc<Pulse>,
+pub(super) struct Watched<'a, T> {
+    run: BoxFuture<'a, T>,
+    pulse: &'a Pulse,
     worker: usize,
 }
 
-impl<F: Future> Watched<F> {
-    pub(super) fn new(run: F, pulse: Arc<Pulse>, from_lane: bool) -> Self {
+impl<'a, T> Watched<'a, T> {
+    pub(super) fn new(run: BoxFuture<'a, T>, pulse: &'a Pulse, from_lane: bool) -> Self {
         Self {
-            run: Box::pin(run),
+            run,
             pulse,
             worker: usize::from(from_lane),
         }
     }
 }
 
-impl<F: Future> Future for Watched<F> {
-    type Output = F::Output;
+impl<T> Future for Watched<'_, T> {
+    type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let worker = self.worker;
-        self.pulse.since[worker].store(self.pulse.now(), Ordering::Relaxed);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let since = &self.pulse.since[self.worker];
+        since.store(self.pulse.now(), Ordering::Relaxed);
         let poll = self.run.as_mut().poll(cx);
-        self.pulse.since[worker].store(0, Ordering::Relaxed);
+        since.store(0, Ordering::Relaxed);
         poll
     }
 }

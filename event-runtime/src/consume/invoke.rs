@@ -1,19 +1,24 @@
 //! One run of the handler: in time, and without taking the worker down with it.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::decode::decode;
 use super::failure::{Failure, Kind, chain};
 use super::heartbeat::Watched;
 use super::job::Job;
+use super::lane::Cancelled;
 use super::pipeline::Pipeline;
+use super::running::once;
+use super::stop::Phase;
 use crate::broker::Message;
 use crate::handler::{Context, Outcome, Reason};
-use crate::publish::Cause;
 
 /// How a run ended that did not fail.
 pub(super) enum Ended {
@@ -25,27 +30,47 @@ pub(super) enum Ended {
 
 impl Pipeline {
     /// Runs the handler once on this job: what there is to publish, or how it failed.
-    pub(super) async fn invoke(&self, job: &mut Job) -> Result<Ended, Failure> {
-        let from_lane = job.from_lane;
-        let run = AssertUnwindSafe(self.run(job)).catch_unwind();
-        let watched = Watched::new(run, Arc::clone(&self.pulse), from_lane);
-        match tokio::time::timeout(self.plan.timeout, watched).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(Failure {
-                kind: Kind::Retry { after: None },
-                error: format!("the handler panicked: {}", panic_text(&*panic)),
-            }),
-            Err(_) => Err(Failure {
-                kind: Kind::Retry { after: None },
-                error: format!(
-                    "the handler did not finish within its timeout of {:?}",
-                    self.plan.timeout
-                ),
-            }),
-        }
+    pub(super) async fn invoke(&self, job: &mut Job) -> Result<Result<Ended, Failure>, Cancelled> {
+        // Reading the event and the call itself run code of the program's, too.
+        let run = match catch_unwind(AssertUnwindSafe(|| self.begin(job))) {
+            Ok(Ok(Some(run))) => run,
+            Ok(Ok(None)) => return Ok(Ok(Ended::Skipped)),
+            Ok(Err(failure)) => return Ok(Err(failure)),
+            Err(panic) => return Ok(Err(panicked(&*panic))),
+        };
+        let watched = Watched::new(run, &self.pulse, job.from_lane);
+        let mut run = pin!(AssertUnwindSafe(watched).catch_unwind());
+        // A run that has to wait for nothing needs no timer, and nobody who could cancel it.
+        let outcome = match once(run.as_mut()).await {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => {
+                let in_time = tokio::select! {
+                    biased;
+                    in_time = tokio::time::timeout(self.plan.timeout, run) => in_time,
+                    () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
+                };
+                let Ok(outcome) = in_time else {
+                    return Ok(Err(Failure {
+                        kind: Kind::Retry { after: None },
+                        error: format!(
+                            "the handler did not finish within its timeout of {:?}",
+                            self.plan.timeout
+                        ),
+                    }));
+                };
+                outcome
+            }
+        };
+        Ok(match outcome {
+            Ok(Outcome::Done(messages)) => Ok(Ended::Done(messages)),
+            Ok(Outcome::Failed(error)) => Err(error.into()),
+            Ok(Outcome::Output(error)) => Err(Failure::last(Reason::Output, chain(&error))),
+            Err(panic) => Err(panicked(&*panic)),
+        })
     }
 
-    async fn run(&self, job: &mut Job) -> Result<Ended, Failure> {
+    /// Reads the event and calls the handler; `None` if it passes the event over.
+    fn begin<'a>(&'a self, job: &mut Job) -> Result<Option<BoxFuture<'a, Outcome>>, Failure> {
         let descriptor = self.plan.descriptor;
         // Decoded for each run: the handler owns its event, and a copy would ask `Clone` of every event.
         let received = match decode(&self.plan, job) {
@@ -56,29 +81,29 @@ impl Pipeline {
                     job.identify(&attributes);
                 }
                 self.arrived(job);
-                return unread.map(|_| Ended::Skipped);
+                return unread.map(|_| None);
             }
         };
         job.identify(&received.attributes);
         self.arrived(job);
-        let metadata = job.metadata(&received.attributes);
-        let publisher = self.publisher.caused_by(Cause {
-            handler: descriptor.name,
-            source: metadata.source.clone(),
-            id: metadata.id.clone(),
-            time: metadata.time,
-            correlation_id: metadata.correlation_id.clone(),
-            trace_parent: metadata.trace_parent.clone(),
-            fresh: job.mark.fresh,
-            published: Mutex::default(),
-        });
-        let context = Context::new(metadata, Arc::clone(&self.states), publisher);
-        let run = descriptor.run(received.event, context, &self.middleware);
-        match run.await {
-            Outcome::Done(messages) => Ok(Ended::Done(messages)),
-            Outcome::Failed(error) => Err(error.into()),
-            Outcome::Output(error) => Err(Failure::last(Reason::Output, chain(&error))),
-        }
+        let context = Context::new(
+            descriptor.name,
+            job.arrival(received.attributes),
+            Arc::clone(&self.states),
+            self.publisher.clone(),
+        );
+        Ok(Some(descriptor.run(
+            received.event,
+            context,
+            &self.middleware,
+        )))
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    Failure {
+        kind: Kind::Retry { after: None },
+        error: format!("the handler panicked: {}", panic_text(panic)),
     }
 }
 

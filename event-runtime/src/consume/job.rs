@@ -1,8 +1,10 @@
 //! One delivery being worked on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::failure::Kind;
@@ -10,7 +12,7 @@ use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
 use crate::envelope::{Attributes, Headers, Incoming};
 use crate::event::EventDescriptor;
-use crate::handler::Metadata;
+use crate::handler::Arrival;
 
 /// One delivery being worked on: the message, where it came from, and how far it has come.
 #[derive(Debug)]
@@ -20,10 +22,8 @@ pub(super) struct Job {
     pub(super) mark: Mark,
     /// The attempt that the broker knows of: what it would deliver again.
     pub(super) marked_attempt: u32,
-    /// The event's id once it is decoded, or what stands for it.
-    pub(super) event_id: Arc<str>,
-    pub(super) event_type: Arc<str>,
-    has_event_id: bool,
+    /// The event's id and type, once they are known.
+    identity: Option<(ByteString, ByteString)>,
     /// The source of a bare event, whose message says nothing of itself.
     bare_source: Option<String>,
     pub(super) from_lane: bool,
@@ -34,43 +34,39 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn new(
         delivery: Delivery,
-        generation: &str,
+        generation: &Arc<str>,
         from_lane: bool,
         event: &EventDescriptor,
     ) -> (Self, Settle) {
         let read = from_lane.then(|| Mark::read(&delivery.headers)).flatten();
-        let has_mark = read.is_some();
-        let mark = read.unwrap_or_else(|| Mark::first(&delivery, generation));
         let Delivery {
+            subject,
             mut headers,
             payload,
             message_id,
+            origin,
             settle,
-            ..
         } = delivery;
-        if !has_mark {
+        let mark = read.unwrap_or_else(|| {
             lane_headers::strip(&mut headers);
-        }
+            Mark::first(subject, origin, Arc::clone(generation))
+        });
         let bare = event.bare.then(|| {
             let first = if from_lane {
-                lane_headers::event_id(&headers)
+                lane_headers::event_id(&headers).map(ByteString::from)
             } else {
                 message_id.filter(|id| is_event_id(id))
             };
             // Services are `/{name}`, so no service has such a source.
             let source = format!("/streams/{}", mark.origin.stream);
-            (first.unwrap_or_else(|| mark.place()), source)
+            (first.unwrap_or_else(|| mark.place().into()), source)
         });
-        let has_event_id = bare.is_some();
-        let (event_id, bare_source) =
-            bare.map_or_else(|| (mark.place(), None), |(id, source)| (id, Some(source)));
+        let (event_id, bare_source) = bare.unzip();
         let job = Self {
             headers,
             payload,
             marked_attempt: mark.attempt,
-            event_id: event_id.into(),
-            event_type: if has_event_id { event.wire_type } else { "" }.into(),
-            has_event_id,
+            identity: event_id.map(|id| (id, ByteString::from_static(event.wire_type))),
             bare_source,
             from_lane,
             arrived: false,
@@ -81,34 +77,41 @@ impl Job {
 
     /// The message, as an event is read from it.
     pub(super) fn message(&self) -> Incoming<'_> {
-        let message = Incoming::new(&self.headers, &self.payload);
-        match &self.bare_source {
-            Some(source) => message.known_as(source, &self.event_id),
-            None => message,
+        let message = Incoming::sharing(&self.headers, &self.payload);
+        match (&self.bare_source, &self.identity) {
+            (Some(source), Some((id, _))) => message.known_as(source, id),
+            _ => message,
         }
     }
 
     /// Takes the event's own id, once it is known.
     pub(super) fn identify(&mut self, attributes: &Attributes) {
-        if !self.has_event_id {
-            self.event_id = attributes.id.as_str().into();
-            self.event_type = attributes.event_type.as_str().into();
-            self.has_event_id = true;
+        if self.identity.is_none() {
+            self.identity = Some((attributes.id.clone(), attributes.event_type.clone()));
         }
     }
 
-    pub(super) fn metadata(&self, attributes: &Attributes) -> Metadata {
-        Metadata {
-            id: attributes.id.clone(),
-            source: attributes.source.clone(),
-            event_type: attributes.event_type.clone(),
-            time: attributes.time.unwrap_or(self.mark.origin.stored_at),
+    /// The event's id, or what stands for it where none is known.
+    pub(super) fn event_id(&self) -> Cow<'_, str> {
+        match &self.identity {
+            Some((id, _)) => Cow::Borrowed(id),
+            None => Cow::Owned(self.mark.place()),
+        }
+    }
+
+    /// The event's type on the wire; empty where it is not known.
+    pub(super) fn event_type(&self) -> &str {
+        self.identity.as_ref().map_or("", |(_, name)| name)
+    }
+
+    /// What the handler's arguments are made from.
+    pub(super) fn arrival(&self, attributes: Attributes) -> Arrival {
+        Arrival {
+            attributes,
             topic: self.mark.origin.subject.clone(),
-            key: attributes.partition_key.clone(),
+            stored_at: self.mark.origin.stored_at,
             attempt: self.mark.run(),
-            correlation_id: attributes.correlation_id.clone(),
-            causation_id: attributes.causation_id.clone(),
-            trace_parent: attributes.trace_parent.clone(),
+            fresh: self.mark.fresh,
         }
     }
 
@@ -116,7 +119,7 @@ impl Job {
     pub(super) fn lane_headers(&self, reason: &str, error: &str) -> Headers {
         let mut headers = lane_headers::carried(&self.headers);
         self.mark.write(&mut headers);
-        let event_id = self.has_event_id.then(|| self.event_id.to_string());
+        let event_id = self.identity.as_ref().map(|(id, _)| id.to_string());
         Failed {
             event_id,
             reason: reason.to_owned(),

@@ -21,7 +21,7 @@ pub(super) struct Cancelled;
 pub(super) enum Wait {
     /// It is time, and there is a permit to run.
     Over,
-    /// The event is in the retry lane, so this delivery is done.
+    /// The event is in the retry lane or among the dead letters, so this delivery is done.
     Moved,
 }
 

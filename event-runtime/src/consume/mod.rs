@@ -12,6 +12,7 @@ mod pace;
 mod pipeline;
 mod report;
 mod retry;
+mod running;
 mod stop;
 mod worker;
 

@@ -8,12 +8,15 @@ use tokio::time::Instant;
 const MOST: usize = 5000;
 /// The rate is taken anew this often.
 const WINDOW: Duration = Duration::from_millis(250);
+/// And for the first time after this: at the start there may be much to catch up on.
+const FIRST: Duration = Duration::from_millis(20);
 
 /// The pace of one worker.
 #[derive(Debug)]
 pub(super) struct Pace {
     ack_wait: Duration,
     window: Instant,
+    length: Duration,
     finished: u32,
     ahead: usize,
 }
@@ -24,6 +27,7 @@ impl Pace {
         Self {
             ack_wait,
             window: Instant::now(),
+            length: FIRST,
             finished: 0,
             ahead: concurrency.min(MOST),
         }
@@ -36,7 +40,7 @@ impl Pace {
     /// What the handler gets done in a third of the ack wait: more would have to be kept alive in the queue.
     pub(super) fn ahead(&mut self) -> usize {
         let elapsed = self.window.elapsed();
-        if elapsed >= WINDOW && self.finished > 0 {
+        if elapsed >= self.length && self.finished > 0 {
             let in_a_third = f64::from(self.finished) * self.ack_wait.as_secs_f64()
                 / 3.0
                 / elapsed.as_secs_f64();
@@ -49,6 +53,7 @@ impl Pace {
             // At least one: a worker whose handler's other one holds all permits has to stand in the queue.
             self.ahead = ahead.clamp(1, MOST);
             self.window = Instant::now();
+            self.length = WINDOW;
             self.finished = 0;
         }
         self.ahead

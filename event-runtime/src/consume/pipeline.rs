@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::Failure;
@@ -11,7 +12,7 @@ use super::invoke::Ended;
 use super::job::Job;
 use super::lane::{Cancelled, Wait};
 use super::retry::{self, Next};
-use super::stop::{Phase, Stop};
+use super::stop::Stop;
 use crate::broker::{Broker, Delivery, Settle};
 use crate::handler::{HandlerPlan, Middleware, States};
 use crate::publish::Publisher;
@@ -85,6 +86,11 @@ impl Pipeline {
         }
     }
 
+    /// A permit to run, if one is free.
+    pub(super) fn try_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
     /// Keeps what is unsettled alive, for ever; in a task of its own.
     pub(crate) async fn keep_alive(&self, ack_wait: Duration) {
         self.heartbeats
@@ -92,27 +98,32 @@ impl Pipeline {
             .await;
     }
 
-    /// Takes one delivery from its arrival to its settlement.
+    /// Takes one delivery from its arrival to its settlement. Gives back the permit, for the next one.
     pub(super) async fn consume(
         &self,
         delivery: Delivery,
-        generation: &str,
+        generation: &Arc<str>,
         from_lane: bool,
         permit: OwnedSemaphorePermit,
-    ) {
+    ) -> Option<OwnedSemaphorePermit> {
         let (mut job, settle) = Job::new(delivery, generation, from_lane, self.plan.event);
-        let settlement = match self.work(&mut job, permit).await {
+        let mut permit = Some(permit);
+        let settlement = match self.work(&mut job, &mut permit).await {
             Ok(()) => settle.done().await,
             Err(Cancelled) => self.give_back(&job, settle).await,
         };
         if let Err(error) = settlement {
             self.report_unsettled(&job, &error);
         }
+        permit
     }
 
     /// Runs the handler until the event is handled, kept in a lane, or kept as a dead letter.
-    async fn work(&self, job: &mut Job, permit: OwnedSemaphorePermit) -> Result<(), Cancelled> {
-        let mut permit = Some(permit);
+    async fn work(
+        &self,
+        job: &mut Job,
+        permit: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<(), Cancelled> {
         loop {
             let failure = match self.attempt(job).await? {
                 Run::Done => {
@@ -125,30 +136,40 @@ impl Pipeline {
                 }
                 Run::Failed(failure) => failure,
             };
-            let seed = job.mark.retry_id(self.plan.name());
-            match retry::decide(self.plan.retry, failure.kind, &job.mark, &seed) {
-                Next::Dead(reason) => return self.bury(job, reason, &failure.error).await,
-                Next::Again { delay, number, max } => {
-                    self.report_retry(job, &failure, delay, (number, max));
-                    job.failed_once_more(failure.kind);
-                    match self.wait(job, &failure.error, delay, &mut permit).await? {
-                        Wait::Over => {}
-                        Wait::Moved => return Ok(()),
-                    }
-                }
+            // What is rare is boxed: it would make each delivery larger.
+            match self.failed(job, failure, permit).boxed().await? {
+                Wait::Over => {}
+                Wait::Moved => return Ok(()),
+            }
+        }
+    }
+
+    /// What follows a failed run: a wait, or the end.
+    async fn failed(
+        &self,
+        job: &mut Job,
+        failure: Failure,
+        permit: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Wait, Cancelled> {
+        let seed = job.mark.retry_id(self.plan.name());
+        match retry::decide(self.plan.retry, failure.kind, &job.mark, &seed) {
+            Next::Dead(reason) => {
+                self.bury(job, reason, &failure.error).await?;
+                Ok(Wait::Moved)
+            }
+            Next::Again { delay, number, max } => {
+                self.report_retry(job, &failure, delay, (number, max));
+                job.failed_once_more(failure.kind);
+                self.wait(job, &failure.error, delay, permit).await
             }
         }
     }
 
     /// One run, and the storing of what it returned.
     async fn attempt(&self, job: &mut Job) -> Result<Run, Cancelled> {
-        let ended = tokio::select! {
-            biased;
-            ended = self.invoke(job) => ended,
-            () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
-        };
-        let stored = match ended {
-            Ok(Ended::Done(messages)) => self.store_output(job, messages).await?,
+        let stored = match self.invoke(job).await? {
+            Ok(Ended::Done(messages)) if messages.is_empty() => Ok(()),
+            Ok(Ended::Done(messages)) => self.store_output(job, messages).boxed().await?,
             Ok(Ended::Skipped) => return Ok(Run::Skipped),
             Err(failure) => Err(failure),
         };

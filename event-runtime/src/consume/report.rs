@@ -15,8 +15,8 @@ impl Pipeline {
         for observer in self.observers.iter() {
             observer.observe(&Observation {
                 handler: self.plan.name(),
-                event_id: &job.event_id,
-                event_type: &job.event_type,
+                event_id: &job.event_id(),
+                event_type: job.event_type(),
                 topic: job.topic(),
                 payload: &job.payload,
                 attempt: job.mark.attempt,
@@ -36,8 +36,8 @@ impl Pipeline {
     pub(super) fn report_skipped(&self, job: &Job) {
         self.observe(job, What::Skipped, None);
         tracing::debug!(
-            event_id = &*job.event_id,
-            event_type = &*job.event_type,
+            event_id = &*job.event_id(),
+            event_type = job.event_type(),
             topic = job.topic(),
             handler = self.plan.name(),
             "skipped: an event of another name",
@@ -57,8 +57,8 @@ impl Pipeline {
             Kind::Retry { .. } | Kind::Final(_) => "retry",
         };
         tracing::warn!(
-            event_id = &*job.event_id,
-            event_type = &*job.event_type,
+            event_id = &*job.event_id(),
+            event_type = job.event_type(),
             topic = job.topic(),
             handler = self.plan.name(),
             attempt = job.mark.attempt,
@@ -70,8 +70,8 @@ impl Pipeline {
 
     pub(super) fn report_dead(&self, job: &Job, reason: Reason, error: &str) {
         tracing::error!(
-            event_id = &*job.event_id,
-            event_type = &*job.event_type,
+            event_id = &*job.event_id(),
+            event_type = job.event_type(),
             topic = job.topic(),
             handler = self.plan.name(),
             attempt = job.mark.attempt,
@@ -83,8 +83,8 @@ impl Pipeline {
 
     pub(super) fn report_refused(&self, job: &Job, what: &str, error: &BrokerError) {
         tracing::error!(
-            event_id = &*job.event_id,
-            event_type = &*job.event_type,
+            event_id = &*job.event_id(),
+            event_type = job.event_type(),
             topic = job.topic(),
             handler = self.plan.name(),
             attempt = job.mark.attempt,
@@ -101,8 +101,8 @@ impl Pipeline {
         pause: Duration,
     ) {
         tracing::warn!(
-            event_id = &*job.event_id,
-            event_type = &*job.event_type,
+            event_id = &*job.event_id(),
+            event_type = job.event_type(),
             topic = job.topic(),
             handler = self.plan.name(),
             attempt = job.mark.attempt,
@@ -113,8 +113,8 @@ impl Pipeline {
 
     pub(super) fn report_unsettled(&self, job: &Job, error: &BrokerError) {
         tracing::warn!(
-            event_id = &*job.event_id,
-            event_type = &*job.event_type,
+            event_id = &*job.event_id(),
+            event_type = job.event_type(),
             topic = job.topic(),
             handler = self.plan.name(),
             attempt = job.mark.attempt,

@@ -2,20 +2,25 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
 
 use super::failure::chain;
 use super::pace::Pace;
 use super::pipeline::Pipeline;
+use super::running::Running;
 use super::stop::Phase;
 use crate::broker::{BrokerError, Delivery, Subscription};
 
 /// How long a durable that is gone is looked for again before the program gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// So many deliveries are begun before anything else is looked at.
+const ROUND: usize = 64;
 
 /// One durable that a handler consumes: its events, or its retries.
 #[derive(Debug, Clone)]
@@ -91,11 +96,11 @@ impl Worker {
     /// Consumes one subscription to its end: `Ok` when the program stops, the error when it broke.
     async fn consume(&self, mut subscription: Box<dyn Subscription>) -> Result<(), BrokerError> {
         let pipeline = &*self.pipeline;
-        let generation = subscription.generation().to_owned();
+        let generation: Arc<str> = subscription.generation().into();
         let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.concurrency);
         let mut queue: VecDeque<Delivery> = VecDeque::new();
-        let mut running = FuturesUnordered::new();
-        let start = |delivery, permit| {
+        let mut running = Running::new();
+        let consume = |delivery, permit| {
             pipeline.consume(delivery, &generation, self.source.from_lane, permit)
         };
         let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
@@ -111,13 +116,24 @@ impl Worker {
                 pull.await
             });
             loop {
-                while let Some(delivery) = queue.pop_front() {
-                    let Ok(permit) = Arc::clone(&pipeline.permits).try_acquire_owned() else {
-                        queue.push_front(delivery);
+                // A permit that is given back at once serves the next one; at the end of a round others may have it.
+                let mut permit = None;
+                for _ in 0..ROUND {
+                    if queue.is_empty() || !has_budget_remaining() {
+                        break;
+                    }
+                    let Some(free) = permit.take().or_else(|| pipeline.try_permit()) else {
                         break;
                     };
-                    running.push(start(delivery, permit));
+                    let Some(delivery) = queue.pop_front() else {
+                        break;
+                    };
+                    if let Poll::Ready(free) = running.begin(consume(delivery, free)).await {
+                        pace.finished();
+                        permit = free;
+                    }
                 }
+                drop(permit);
                 // More is wanted by far than was asked for: ask anew. Dropping the old call loses nothing.
                 let wanted = self.demand(&mut pace, queue.len());
                 if wanted / 2 > demand || (demand == 0 && wanted > 0) {
@@ -127,21 +143,22 @@ impl Worker {
                 tokio::select! {
                     biased;
                     () = &mut draining => break 'pull Ok(()),
-                    Some(()) = running.next() => pace.finished(),
+                    Some(_) = running.waiting.next() => pace.finished(),
                     // The permit is used, not looked at: the handler's other worker waits for one as well, and
                     // giving it back would only hand it to and fro.
                     Ok(permit) = Arc::clone(&pipeline.permits).acquire_owned(), if permit_wanted => {
-                        if let Some(delivery) = queue.pop_front() {
-                            running.push(start(delivery, permit));
+                        if let Some(delivery) = queue.pop_front()
+                            && running.begin(consume(delivery, permit)).await.is_ready()
+                        {
+                            pace.finished();
                         }
                     }
                     batch = &mut next => match batch {
                         Ok(batch) => {
                             pause = Duration::ZERO;
-                            for delivery in batch {
-                                pipeline.heartbeats.watch(&delivery.settle);
-                                queue.push_back(delivery);
-                            }
+                            let settles = batch.iter().map(|delivery| &delivery.settle);
+                            pipeline.heartbeats.watch(settles);
+                            queue.extend(batch);
                             // What this thread has woken so far runs before any handler does: were it the
                             // broker's connection, a handler that blocks would stop its own heartbeats, as
                             // tokio lets no other thread take the task that was woken last.
@@ -172,7 +189,7 @@ impl Worker {
                 self.report(&error);
             }
         };
-        let finish = async { while running.next().await.is_some() {} };
+        let finish = async { while running.waiting.next().await.is_some() {} };
         tokio::join!(hand_back, finish);
         ended
     }

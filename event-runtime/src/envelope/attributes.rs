@@ -1,110 +1,118 @@
 //! The attributes of a CloudEvent, and the rules that each has to keep.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use bytestring::ByteString;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::given::{Given, keep};
 use super::{EnvelopeError, uri};
 
 /// The attributes of a CloudEvent. `specversion` is always `1.0`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attributes {
     /// Unique together with `source`.
-    pub id: String,
+    pub id: ByteString,
     /// Who published it, as a URI-reference.
-    pub source: String,
+    pub source: ByteString,
     /// Name and version: `order.placed.v2`.
-    pub event_type: String,
+    pub event_type: ByteString,
     /// When it happened.
     pub time: Option<Timestamp>,
     /// The media type of the data; absent means `application/json`.
-    pub data_content_type: Option<String>,
+    pub data_content_type: Option<ByteString>,
     /// The contract of the data, as a URI.
-    pub data_schema: Option<String>,
+    pub data_schema: Option<ByteString>,
     /// What in the source it is about.
-    pub subject: Option<String>,
+    pub subject: Option<ByteString>,
     /// The key by which events belong together.
-    pub partition_key: Option<String>,
+    pub partition_key: Option<ByteString>,
     /// The id of the first event in the chain.
-    pub correlation_id: Option<String>,
+    pub correlation_id: Option<ByteString>,
     /// The id of the event that caused this one.
-    pub causation_id: Option<String>,
+    pub causation_id: Option<ByteString>,
     /// The W3C trace context.
-    pub trace_parent: Option<String>,
+    pub trace_parent: Option<ByteString>,
     /// All other attributes, as they were: strings, booleans and integers.
     pub extensions: BTreeMap<String, Value>,
 }
 
 impl Attributes {
     /// Takes one attribute in; `null` means that it is not set.
-    pub(super) fn set(&mut self, name: String, value: Value) -> Result<(), EnvelopeError> {
-        if value.is_null() {
-            return Ok(());
-        }
-        match name.as_str() {
-            "specversion" => {
-                if text(&name, value)? != "1.0" {
-                    return Err(EnvelopeError::rule(&name, "is \"1.0\""));
-                }
-                Ok(())
+    ///
+    /// Its text is kept as a part of `bytes`, if it lies there.
+    pub(super) fn set(
+        &mut self,
+        name: &str,
+        value: Given<'_>,
+        bytes: Option<&Bytes>,
+    ) -> Result<(), EnvelopeError> {
+        let text = match value {
+            Given::Null => return Ok(()),
+            Given::Text(text) => check_text(name, text)?,
+            Given::Other(value) => return self.set_other(name, value),
+        };
+        match name {
+            "specversion" if text == "1.0" => Ok(()),
+            "specversion" => Err(EnvelopeError::rule(name, "is \"1.0\"")),
+            "id" => required(name, &mut self.id, keep(bytes, text)),
+            "source" if uri::is_reference(&text) => {
+                required(name, &mut self.source, keep(bytes, text))
             }
-            "id" => required(&name, &mut self.id, text(&name, value)?),
-            "source" => required(&name, &mut self.source, uri::reference(&name, value)?),
-            "type" => required(&name, &mut self.event_type, text(&name, value)?),
+            "source" => Err(EnvelopeError::rule(name, uri::REFERENCE)),
+            "type" => required(name, &mut self.event_type, keep(bytes, text)),
             "time" => {
-                let time = text(&name, value)?.parse();
-                let rule = |_| EnvelopeError::rule(&name, "is an RFC 3339 timestamp");
-                optional(&name, &mut self.time, time.map_err(rule)?)
+                let rule = |_| EnvelopeError::rule(name, "is an RFC 3339 timestamp");
+                optional(name, &mut self.time, text.parse().map_err(rule)?)
+            }
+            "datacontenttype" if is_json(&text) => {
+                optional(name, &mut self.data_content_type, keep(bytes, text))
             }
             "datacontenttype" => {
-                let media_type = text(&name, value)?;
-                if !is_json(&media_type) {
-                    let rule = "is a JSON media type for an event with JSON data";
-                    return Err(EnvelopeError::rule(&name, rule));
-                }
-                optional(&name, &mut self.data_content_type, media_type)
+                let rule = "is a JSON media type for an event with JSON data";
+                Err(EnvelopeError::rule(name, rule))
             }
-            "dataschema" => optional(&name, &mut self.data_schema, uri::absolute(&name, value)?),
-            "subject" => optional(&name, &mut self.subject, text(&name, value)?),
-            "partitionkey" => optional(&name, &mut self.partition_key, text(&name, value)?),
-            "correlationid" => optional(&name, &mut self.correlation_id, text(&name, value)?),
-            "causationid" => optional(&name, &mut self.causation_id, text(&name, value)?),
-            "traceparent" => optional(&name, &mut self.trace_parent, text(&name, value)?),
-            _ => self.extend(name, value),
+            "dataschema" if uri::is_absolute(&text) => {
+                optional(name, &mut self.data_schema, keep(bytes, text))
+            }
+            "dataschema" => Err(EnvelopeError::rule(name, uri::ABSOLUTE)),
+            "subject" => optional(name, &mut self.subject, keep(bytes, text)),
+            "partitionkey" => optional(name, &mut self.partition_key, keep(bytes, text)),
+            "correlationid" => optional(name, &mut self.correlation_id, keep(bytes, text)),
+            "causationid" => optional(name, &mut self.causation_id, keep(bytes, text)),
+            "traceparent" => optional(name, &mut self.trace_parent, keep(bytes, text)),
+            _ => self.extend(name, Value::String(text.into_owned())),
         }
     }
 
-    fn extend(&mut self, name: String, value: Value) -> Result<(), EnvelopeError> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    /// A value that is no text: only extensions may have one.
+    fn set_other(&mut self, name: &str, value: Value) -> Result<(), EnvelopeError> {
+        if NAMES.contains(&name) {
+            return Err(EnvelopeError::rule(name, "is a string"));
+        }
+        let small = |value: &Value| value.as_i64().is_some_and(|n| i32::try_from(n).is_ok());
+        if !value.is_boolean() && !small(&value) && is_extension(name) {
+            let rule = "is a string, a boolean or a 32-bit integer";
+            return Err(EnvelopeError::rule(name, rule));
+        }
+        self.extend(name, value)
+    }
+
+    fn extend(&mut self, name: &str, value: Value) -> Result<(), EnvelopeError> {
         if name == "data" {
-            return Err(EnvelopeError::rule(&name, "is no attribute"));
+            return Err(EnvelopeError::rule(name, "is no attribute"));
         }
-        if name.is_empty() || !name.bytes().all(plain) {
-            return Err(EnvelopeError::rule(
-                &name,
-                "has a name of lower-case letters and digits",
-            ));
+        if !is_extension(name) {
+            let rule = "has a name of lower-case letters and digits";
+            return Err(EnvelopeError::rule(name, rule));
         }
-        let value = match value {
-            Value::String(text) => Value::String(check_text(&name, text)?),
-            Value::Bool(_) => value,
-            Value::Number(ref number)
-                if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) =>
-            {
-                value
-            }
-            _ => {
-                return Err(EnvelopeError::rule(
-                    &name,
-                    "is a string, a boolean or a 32-bit integer",
-                ));
-            }
-        };
-        if self.extensions.contains_key(&name) {
-            return Err(EnvelopeError::rule(&name, ONCE));
+        if self.extensions.contains_key(name) {
+            return Err(EnvelopeError::rule(name, ONCE));
         }
-        self.extensions.insert(name, value);
+        self.extensions.insert(name.to_owned(), value);
         Ok(())
     }
 
@@ -131,7 +139,7 @@ impl Attributes {
     }
 
     /// The attributes that are texts and may be absent, in the order in which they are written.
-    pub(super) fn optional(&self) -> [(&'static str, &Option<String>); 7] {
+    pub(super) fn optional(&self) -> [(&'static str, &Option<ByteString>); 7] {
         [
             ("datacontenttype", &self.data_content_type),
             ("dataschema", &self.data_schema),
@@ -161,7 +169,28 @@ impl Attributes {
 /// Two readers could take different ones of two.
 pub(super) const ONCE: &str = "is given once";
 
-fn required(name: &str, slot: &mut String, text: String) -> Result<(), EnvelopeError> {
+/// The attributes that the specification and this library name: each is a text.
+const NAMES: [&str; 12] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "subject",
+    "partitionkey",
+    "correlationid",
+    "causationid",
+    "traceparent",
+];
+
+fn is_extension(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name != "data" && !name.is_empty() && name.bytes().all(plain)
+}
+
+fn required(name: &str, slot: &mut ByteString, text: ByteString) -> Result<(), EnvelopeError> {
     if !slot.is_empty() {
         return Err(EnvelopeError::rule(name, ONCE));
     }
@@ -177,18 +206,13 @@ fn optional<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), Envelop
     Ok(())
 }
 
-pub(super) fn text(name: &str, value: Value) -> Result<String, EnvelopeError> {
-    match value {
-        Value::String(text) => check_text(name, text),
-        _ => Err(EnvelopeError::rule(name, "is a string")),
-    }
-}
-
-fn check_text(name: &str, text: String) -> Result<String, EnvelopeError> {
+fn check_text<'a>(name: &str, text: Cow<'a, str>) -> Result<Cow<'a, str>, EnvelopeError> {
     if text.is_empty() {
         return Err(EnvelopeError::rule(name, "is not empty"));
     }
-    if text.chars().any(char::is_control) {
+    // Without an early end it is looked at many bytes at a time.
+    let printable = |all, byte: u8| all & (byte.wrapping_sub(b' ') < 0x7f - b' ');
+    if !text.bytes().fold(true, printable) && text.chars().any(char::is_control) {
         return Err(EnvelopeError::rule(name, "has no control characters"));
     }
     Ok(text)
@@ -196,6 +220,10 @@ fn check_text(name: &str, text: String) -> Result<String, EnvelopeError> {
 
 /// Whether a media type is JSON: `application/json`, or any `…+json`; parameters don't matter.
 fn is_json(media_type: &str) -> bool {
+    // As nearly everybody writes it.
+    if media_type == "application/json" {
+        return true;
+    }
     let essence = media_type.split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
     let token = |text: &str| {

@@ -4,9 +4,9 @@
 //! the data, and encodes no values.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use serde_json::Value;
 
 use super::encode::encode_bare;
+use super::given::Given;
 use super::{Attributes, EnvelopeError, Headers};
 use crate::event::Event;
 
@@ -38,12 +38,13 @@ pub(super) fn read_attributes(headers: &Headers) -> Result<Attributes, EnvelopeE
         };
         saw_spec_version |= name == "specversion";
         let value = decode_value(&name, value)?;
-        attributes.set(name, Value::String(value))?;
+        attributes.set(&name, Given::Text(value.into()), None)?;
     }
     if attributes.data_content_type.is_none()
         && let Some(media_type) = headers.get("content-type").filter(|text| !text.is_empty())
     {
-        attributes.set("datacontenttype".into(), Value::from(media_type))?;
+        let media_type = Given::Text(media_type.into());
+        attributes.set("datacontenttype", media_type, None)?;
     }
     attributes.check(saw_spec_version)
 }

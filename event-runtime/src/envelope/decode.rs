@@ -3,11 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::attributes::ONCE;
+use super::given::{Given, Name};
 use super::incoming::{Incoming, Mode};
 use super::{Attributes, DecodeError, EnvelopeError, binary};
 use crate::event::{self, Event};
@@ -25,7 +26,7 @@ pub fn decode<'a, E: Event>(
             let attributes = binary::read_attributes(message.headers)?;
             (attributes, data(message.payload)?)
         }
-        Mode::Structured => match structured(message.payload)? {
+        Mode::Structured => match structured(&message)? {
             (attributes, Data::Typed(event)) => return Ok((attributes, event)),
             (attributes, Data::Raw(raw)) => (attributes, raw),
         },
@@ -33,7 +34,7 @@ pub fn decode<'a, E: Event>(
     let found = event::parse_wire_type(&attributes.event_type);
     let Some((_, version)) = found.filter(|(name, _)| *name == E::NAME) else {
         return Err(DecodeError::OtherEvent {
-            found: attributes.event_type,
+            found: attributes.event_type.into(),
             wanted: E::NAME,
         });
     };
@@ -48,19 +49,22 @@ pub fn read_attributes<'a>(message: impl Into<Incoming<'a>>) -> Result<Attribute
         Mode::Binary => binary::read_attributes(message.headers),
         Mode::Structured => {
             let text = text(message.payload)?;
-            let envelope = read::<Raw>(text).map_err(EnvelopeError::NotJson)?;
+            let envelope = read::<Raw>(text, message.bytes).map_err(EnvelopeError::NotJson)?;
             Ok(envelope.check()?.0)
         }
     }
 }
 
-fn structured<E: Event>(payload: &[u8]) -> Result<(Attributes, Data<'_, E>), EnvelopeError> {
-    let text = text(payload)?;
-    if let Ok(envelope) = read::<Typed<E>>(text) {
+fn structured<'a, E: Event>(
+    message: &Incoming<'a>,
+) -> Result<(Attributes, Data<'a, E>), EnvelopeError> {
+    let text = text(message.payload)?;
+    if let Ok(envelope) = read::<Typed<E>>(text, message.bytes) {
         return envelope.check();
     }
     // Either the envelope is broken or the data is; only a second look can tell.
-    let (attributes, raw) = read::<Raw>(text).map_err(EnvelopeError::NotJson)?.check()?;
+    let envelope = read::<Raw>(text, message.bytes).map_err(EnvelopeError::NotJson)?;
+    let (attributes, raw) = envelope.check()?;
     Ok((attributes, Data::Raw(raw)))
 }
 
@@ -81,9 +85,12 @@ fn text(payload: &[u8]) -> Result<&str, EnvelopeError> {
     })
 }
 
-fn read<'de, R: ReadData<'de>>(text: &'de str) -> Result<Envelope<R::Data>, serde_json::Error> {
+fn read<'de, R: ReadData<'de>>(
+    text: &'de str,
+    bytes: Option<&Bytes>,
+) -> Result<Envelope<R::Data>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let envelope = Reader::<R>(PhantomData).deserialize(&mut deserializer)?;
+    let envelope = Reader::<R>(bytes, PhantomData).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(envelope)
 }
@@ -149,9 +156,10 @@ impl<D> Envelope<D> {
     }
 }
 
-struct Reader<R>(PhantomData<R>);
+/// Reads a message, whose bytes its attributes may share.
+struct Reader<'a, R>(Option<&'a Bytes>, PhantomData<R>);
 
-impl<'de, R: ReadData<'de>> DeserializeSeed<'de> for Reader<R> {
+impl<'de, R: ReadData<'de>> DeserializeSeed<'de> for Reader<'_, R> {
     type Value = Envelope<R::Data>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -159,7 +167,7 @@ impl<'de, R: ReadData<'de>> DeserializeSeed<'de> for Reader<R> {
     }
 }
 
-impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
+impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<'_, R> {
     type Value = Envelope<R::Data>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,8 +180,8 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
         let mut broken = None;
         let mut data = None;
         let mut base64 = false;
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
+        while let Some(Name(name)) = map.next_key()? {
+            match &*name {
                 "data" => {
                     let read = R::read(&attributes.event_type, &mut map)?;
                     if data.replace(read).is_some() {
@@ -182,9 +190,9 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<R> {
                 }
                 "data_base64" => base64 |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 _ => {
-                    let value = map.next_value::<Value>()?;
-                    saw_spec_version |= name == "specversion" && !value.is_null();
-                    if let Err(error) = attributes.set(name, value) {
+                    let value = map.next_value::<Given<'_>>()?;
+                    saw_spec_version |= name == "specversion" && !matches!(value, Given::Null);
+                    if let Err(error) = attributes.set(&name, value, self.0) {
                         broken.get_or_insert(error);
                     }
                 }

@@ -1,9 +1,11 @@
 //! A message's headers.
 
+use bytestring::ByteString;
+
 /// Headers of a message, in order. Names are looked up in any case, as CloudEvents asks for, and kept as
 /// they were written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Headers(Vec<(String, String)>);
+pub struct Headers(Vec<(ByteString, ByteString)>);
 
 impl Headers {
     /// No headers.
@@ -19,14 +21,14 @@ impl Headers {
     }
 
     /// Sets a header, in place of all that have this name.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub fn set(&mut self, name: &str, value: impl Into<ByteString>) {
         self.remove(name);
         self.append(name, value);
     }
 
     /// Adds a header beside those that have this name.
-    pub fn append(&mut self, name: &str, value: impl Into<String>) {
-        self.0.push((name.to_owned(), value.into()));
+    pub fn append(&mut self, name: &str, value: impl Into<ByteString>) {
+        self.0.push((name.into(), value.into()));
     }
 
     /// Removes all headers of this name.
@@ -42,9 +44,7 @@ impl Headers {
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// The bytes that they take on the wire, each with `: ` and its line's end.
@@ -60,7 +60,7 @@ impl Headers {
     }
 }
 
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
+impl<N: Into<ByteString>, V: Into<ByteString>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         Self(
             headers

@@ -2,6 +2,9 @@
 
 use std::str::FromStr;
 
+use bytes::Bytes;
+use bytestring::ByteString;
+
 use super::{Attributes, Headers};
 use crate::event::{Event, Read, VersionError};
 
@@ -14,6 +17,8 @@ pub struct Incoming<'a> {
     pub headers: &'a Headers,
     /// Its body.
     pub payload: &'a [u8],
+    /// The body once more, where what is read from it may share it.
+    pub(super) bytes: Option<&'a Bytes>,
     source: &'a str,
     id: &'a str,
 }
@@ -24,8 +29,18 @@ impl<'a> Incoming<'a> {
         Self {
             headers,
             payload,
+            bytes: None,
             source: "",
             id: "",
+        }
+    }
+
+    /// A message of these parts, whose attributes are parts of its body instead of copies.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn sharing(headers: &'a Headers, payload: &'a Bytes) -> Self {
+        Self {
+            bytes: Some(payload),
+            ..Self::new(headers, payload)
         }
     }
 
@@ -39,10 +54,10 @@ impl<'a> Incoming<'a> {
         let Read(event) =
             serde_json::from_slice::<Read<E>>(self.payload).map_err(VersionError::Data)?;
         let attributes = Attributes {
-            id: self.id.to_owned(),
-            source: self.source.to_owned(),
-            event_type: E::WIRE_TYPE.to_owned(),
-            partition_key: event.key(),
+            id: self.id.into(),
+            source: self.source.into(),
+            event_type: ByteString::from_static(E::WIRE_TYPE),
+            partition_key: event.key().map(Into::into),
             ..Attributes::default()
         };
         Ok((attributes, event))

@@ -28,9 +28,12 @@ mod binary;
 mod decode;
 mod encode;
 mod error;
+mod given;
 mod headers;
 mod incoming;
 mod uri;
+
+pub use bytestring::ByteString;
 
 pub use self::attributes::Attributes;
 pub use self::binary::encode_binary;

@@ -1,40 +1,32 @@
 //! As much of the syntax of URIs as tells one from a text that is none. Letters outside ASCII are let through:
 //! producers write them, and nothing here follows a URI.
 
-use serde_json::Value;
+/// What [`is_reference`] asks for.
+pub(super) const REFERENCE: &str =
+    "is a URI-reference, without spaces and other characters that no URI has";
 
-use super::EnvelopeError;
-use super::attributes::text;
+/// What [`is_absolute`] asks for.
+pub(super) const ABSOLUTE: &str = "is an absolute URI";
 
 /// A URI, or one without its beginning: `/shop`.
-pub(super) fn reference(name: &str, value: Value) -> Result<String, EnvelopeError> {
-    let uri = text(name, value)?;
-    if !uri.contains(illegal) {
-        return Ok(uri);
-    }
-    Err(EnvelopeError::rule(
-        name,
-        "is a URI-reference, without spaces and other characters that no URI has",
-    ))
+pub(super) fn is_reference(uri: &str) -> bool {
+    // Without an early end it is looked at many bytes at a time.
+    uri.bytes()
+        .fold(true, |legal, byte| legal & !is_illegal(byte))
 }
 
 /// A URI with its scheme: `urn:shop:order.placed:2`.
-pub(super) fn absolute(name: &str, value: Value) -> Result<String, EnvelopeError> {
-    let uri = text(name, value)?;
+pub(super) fn is_absolute(uri: &str) -> bool {
     let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    if scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(legal)
-        && !uri.contains(illegal)
-    {
-        return Ok(uri);
-    }
-    Err(EnvelopeError::rule(name, "is an absolute URI"))
+        && is_reference(uri)
 }
 
-fn illegal(character: char) -> bool {
+fn is_illegal(byte: u8) -> bool {
     matches!(
-        character,
-        ' ' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}'
+        byte,
+        b' ' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
     )
 }

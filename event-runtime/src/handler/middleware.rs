@@ -94,25 +94,27 @@ impl fmt::Debug for Next<'_> {
 
 impl HandlerDescriptor {
     /// Runs the handler once on this event, with the middleware around it.
-    pub(crate) async fn run(
-        &self,
+    pub(crate) fn run<'a>(
+        &'a self,
         event: BoxedEvent,
         context: Context,
-        middleware: &[Arc<dyn Middleware>],
-    ) -> Outcome {
+        middleware: &'a [Arc<dyn Middleware>],
+    ) -> BoxFuture<'a, Outcome> {
         if middleware.is_empty() {
-            return (self.invoke)(event, context).await;
+            return (self.invoke)(event, context);
         }
-        let call = Call {
-            handler: self.name,
-            context,
-        };
-        let next = Next {
-            rest: middleware,
-            call: &call,
-            event,
-            invoke: self.invoke,
-        };
-        next.run().await
+        Box::pin(async move {
+            let call = Call {
+                handler: self.name,
+                context,
+            };
+            let next = Next {
+                rest: middleware,
+                call: &call,
+                event,
+                invoke: self.invoke,
+            };
+            next.run().await
+        })
     }
 }

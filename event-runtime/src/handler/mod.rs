@@ -16,6 +16,7 @@ mod state;
 
 pub(crate) use self::catalog::Catalog;
 pub use self::catalog::Fault;
+pub(crate) use self::context::Arrival;
 pub use self::context::{Context, Metadata};
 pub use self::descriptor::{
     BoxedEvent, HandlerDescriptor, HandlerOptions, Received, RetryPolicy, StartOption,

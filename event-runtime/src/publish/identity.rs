@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use bytestring::ByteString;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -11,11 +12,11 @@ use uuid::{Builder, Uuid};
 #[derive(Debug)]
 pub(crate) struct Cause {
     pub(crate) handler: &'static str,
-    pub(crate) source: String,
-    pub(crate) id: String,
+    pub(crate) source: ByteString,
+    pub(crate) id: ByteString,
     pub(crate) time: Timestamp,
-    pub(crate) correlation_id: Option<String>,
-    pub(crate) trace_parent: Option<String>,
+    pub(crate) correlation_id: Option<ByteString>,
+    pub(crate) trace_parent: Option<ByteString>,
     /// How often the input was redriven as a new event: then what is published is new as well.
     pub(crate) fresh: u32,
     /// How many events of a type and key this run has published.

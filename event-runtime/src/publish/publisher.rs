@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytestring::ByteString;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -31,7 +32,7 @@ struct Shared {
     broker: Arc<dyn Broker>,
     streams: Streams,
     service: String,
-    source: String,
+    source: ByteString,
     mode: Mode,
 }
 
@@ -66,7 +67,7 @@ impl Publisher {
             mode,
         } = settings;
         let streams = Streams::new(Arc::clone(&broker), provision);
-        let source = format!("/{service}");
+        let source = format!("/{service}").into();
         Self {
             shared: Arc::new(Shared {
                 broker,
@@ -224,19 +225,16 @@ impl Publisher {
         }
         let cause = self.cause.as_deref();
         let attributes = Attributes {
-            id,
+            id: id.into(),
             source: self.shared.source.clone(),
-            event_type: wire_type.to_owned(),
+            event_type: ByteString::from_static(wire_type),
             time: Some(Timestamp::now()),
-            data_content_type: Some("application/json".to_owned()),
-            data_schema: Some(format!(
-                "urn:{}:{}:{}",
-                self.shared.service,
-                E::NAME,
-                E::VERSION
-            )),
+            data_content_type: Some(ByteString::from_static("application/json")),
+            data_schema: Some(
+                format!("urn:{}:{}:{}", self.shared.service, E::NAME, E::VERSION).into(),
+            ),
             subject: None,
-            partition_key: key,
+            partition_key: key.map(Into::into),
             correlation_id: cause.map(|cause| {
                 cause
                     .correlation_id
@@ -260,7 +258,7 @@ impl Publisher {
             source,
         })?;
         let message = Message::new(topic, payload).id(message_id).headers(headers);
-        Ok((attributes.id, message))
+        Ok((attributes.id.into(), message))
     }
 
     /// The event's id, and the id by which the broker knows it.

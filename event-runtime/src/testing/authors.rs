@@ -35,7 +35,7 @@ pub(super) fn authors<'a>(told: &'a Told, index: usize, payload: &[u8]) -> Vec<&
             step: Step::Received { payload, .. },
             ..
         } = &entry.happened
-            && event_id == cause
+            && **cause == **event_id
             && !found.iter().any(|(known, _)| known == handler)
         {
             found.push((handler, payload));
@@ -62,7 +62,7 @@ fn is_by(service: &str, handler: &str, cause: &[u8], event: &Attributes) -> bool
         .find(|known| known.name == handler);
     let wire_type = EventDescriptor::linked()
         .into_iter()
-        .find(|known| known.wire_type == event.event_type);
+        .find(|known| event.event_type == known.wire_type);
     let cause = read_attributes(cause).ok();
     let (Some(handler), Some(wire_type), Some(cause)) = (handler, wire_type, cause) else {
         return false;
@@ -84,7 +84,7 @@ fn is_by(service: &str, handler: &str, cause: &[u8], event: &Attributes) -> bool
         let key = event.partition_key.as_deref();
         (0..MOST_EVENTS).any(|_| {
             let id = cause.next_id(service, wire_type.wire_type, key);
-            id.to_string() == event.id
+            event.id == id.to_string()
         })
     })
 }

@@ -289,7 +289,7 @@ impl Subscription for IsolatedSubscription {
         async move {
             let mut deliveries = self.inner.next(demand).await?;
             for delivery in &mut deliveries {
-                delivery.subject = self.names.subject_back(&delivery.subject);
+                delivery.subject = self.names.subject_back(&delivery.subject).into();
                 delivery.origin.stream = Arc::clone(&self.stream);
             }
             Ok(deliveries)

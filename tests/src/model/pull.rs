@@ -267,7 +267,7 @@ fn seen(deliveries: &[Delivery]) -> Vec<Seen> {
         .map(|delivery| Seen {
             sequence: delivery.origin.sequence,
             deliveries: delivery.origin.deliveries,
-            subject: delivery.subject.clone(),
+            subject: delivery.subject.to_string(),
             headers: delivery
                 .headers
                 .iter()

@@ -48,6 +48,13 @@ impl MemorySettlement {
 }
 
 impl Settlement for MemorySettlement {
+    fn done_now(&self) -> Option<Result<(), BrokerError>> {
+        let settled = self.done();
+        // There may be room for another delivery.
+        self.shared.changed.notify_waiters();
+        Some(settled)
+    }
+
     fn settle(&self, verdict: Verdict) -> BoxFuture<'_, Result<(), BrokerError>> {
         let settled = match verdict {
             Verdict::Done => self.done(),

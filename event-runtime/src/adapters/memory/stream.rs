@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
@@ -18,10 +19,10 @@ use crate::envelope::Headers;
 /// A message in a stream.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
-    pub(super) subject: String,
+    pub(super) subject: ByteString,
     pub(super) headers: Headers,
     pub(super) payload: Bytes,
-    pub(super) id: Option<String>,
+    pub(super) id: Option<ByteString>,
     pub(super) stored_at: Timestamp,
     at: Instant,
 }
@@ -144,14 +145,17 @@ impl Stream {
             id,
             ..
         } = message;
-        headers.retain(|name| !name.to_ascii_lowercase().starts_with("nats-"));
+        headers.retain(|name| {
+            let start = name.as_bytes().first_chunk();
+            !start.is_some_and(|start: &[u8; 5]| start.eq_ignore_ascii_case(b"nats-"))
+        });
         self.messages.insert(
             sequence,
             Kept {
-                subject,
+                subject: subject.into(),
                 headers,
                 payload,
-                id,
+                id: id.map(Into::into),
                 stored_at,
                 at,
             },
@@ -297,7 +301,7 @@ impl Stream {
             ..
         } = kept.clone();
         Some(StoredMessage {
-            subject,
+            subject: subject.into(),
             sequence: *sequence,
             stored_at,
             headers,

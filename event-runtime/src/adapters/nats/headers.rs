@@ -2,6 +2,8 @@
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 
+use bytestring::ByteString;
+
 use crate::broker::BrokerError;
 use crate::envelope::Headers;
 
@@ -9,8 +11,8 @@ use crate::envelope::Headers;
 pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
 
 pub(super) fn is_ours(name: &str) -> bool {
-    name.get(..5)
-        .is_some_and(|start| start.eq_ignore_ascii_case("nats-"))
+    let start = name.as_bytes().first_chunk();
+    start.is_some_and(|start: &[u8; 5]| start.eq_ignore_ascii_case(b"nats-"))
 }
 
 /// Headers for the server, of a message that was checked.
@@ -45,8 +47,8 @@ pub(super) fn read(map: Option<&HeaderMap>) -> Headers {
 }
 
 /// The message id that a delivery was published with.
-pub(super) fn message_id(map: &HeaderMap) -> Option<String> {
-    map.get(MESSAGE_ID).map(|id| id.as_str().to_owned())
+pub(super) fn message_id(map: &HeaderMap) -> Option<ByteString> {
+    map.get(MESSAGE_ID).map(|id| id.as_str().into())
 }
 
 /// Headers as the server stores them: `NATS/1.0`, then a line each. Read as the client reads those of a delivery:

@@ -103,10 +103,10 @@ fn delivery(raw: Raw, stream: Arc<str>, durable: &str, settle: Settle) -> Delive
     );
     let (headers, message_id) = mend(&headers);
     Delivery {
-        subject,
+        subject: subject.into(),
         headers,
         payload: payload.into(),
-        message_id,
+        message_id: message_id.map(Into::into),
         origin: Origin {
             stream,
             sequence,

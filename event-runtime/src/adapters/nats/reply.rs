@@ -4,20 +4,17 @@ use jiff::Timestamp;
 
 /// Sequence, deliveries and time from `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.….time.…`.
 pub(super) fn parse(reply: &str) -> Option<(u64, u64, Timestamp)> {
-    let words: Vec<&str> = reply.split('.').collect();
-    let first = match words.len() {
-        9 => 4,
-        11.. => 6,
+    let before = match reply.bytes().filter(|&byte| byte == b'.').count() {
+        8 => 4,
+        10.. => 6,
         _ => return None,
     };
-    let deliveries = words[first].parse().ok()?;
-    let sequence = words[first + 1].parse().ok()?;
-    let nanos: i128 = words[first + 3].parse().ok()?;
-    Some((
-        sequence,
-        deliveries,
-        Timestamp::from_nanosecond(nanos).ok()?,
-    ))
+    let mut words = reply.split('.').skip(before);
+    let deliveries = words.next()?.parse().ok()?;
+    let sequence = words.next()?.parse().ok()?;
+    let nanos: i64 = words.nth(1)?.parse().ok()?;
+    let time = Timestamp::from_nanosecond(nanos.into()).ok()?;
+    Some((sequence, deliveries, time))
 }
 
 /// The address of a delivery that was not read from the connection. The server finds it by its sequence in the

@@ -12,6 +12,9 @@ use futures_util::future::BoxFuture;
 use super::link::{Link, Links, timed};
 use crate::broker::{BrokerError, Settlement, Verdict};
 
+/// Tells the server that a delivery is done.
+const ACK: &[u8] = b"+ACK";
+
 pub(super) struct NatsSettlement {
     pub(super) links: Arc<Links>,
     pub(super) reply: Subject,
@@ -42,11 +45,18 @@ impl NatsSettlement {
 impl Settlement for NatsSettlement {
     fn settle(&self, verdict: Verdict) -> BoxFuture<'_, Result<(), BrokerError>> {
         let what = match verdict {
-            Verdict::Done => Bytes::from_static(b"+ACK"),
+            Verdict::Done => Bytes::from_static(ACK),
             Verdict::HandBack(None) => Bytes::from_static(b"-NAK"),
             Verdict::HandBack(Some(delay)) => nak(delay),
         };
         self.tell(what).boxed()
+    }
+
+    fn done_now(&self) -> Option<Result<(), BrokerError>> {
+        let ack = Bytes::from_static(ACK);
+        let told = self.links.consume.client.publish(self.reply.clone(), ack);
+        // What fails is told again, with all the care that it needs.
+        told.now_or_never().filter(Result::is_ok).map(|_| Ok(()))
     }
 
     fn progress(&self) -> BoxFuture<'_, Result<(), BrokerError>> {

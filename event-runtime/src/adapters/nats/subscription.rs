@@ -172,7 +172,7 @@ impl NatsSubscription {
             )));
         };
         Ok(Delivery {
-            subject: subject.to_string(),
+            subject: (&*subject).into(),
             headers: headers::read(map.as_ref()),
             payload,
             message_id: map.as_ref().and_then(headers::message_id),
@@ -262,6 +262,10 @@ impl NatsSubscription {
                 }
             }
             if !batch.is_empty() {
+                // Asked for while these are worked on, more is here when they are done. Should that have to wait, it
+                // is asked for by the next call.
+                let left = demand.saturating_sub(batch.len());
+                let _ = self.pull(left).now_or_never();
                 return Ok(batch);
             }
             if demand > 0 {

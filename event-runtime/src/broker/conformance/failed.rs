@@ -27,9 +27,18 @@ async fn delivered(
     all
 }
 
+fn first_mark(delivery: &Delivery, subscription: &dyn Subscription) -> Mark {
+    let generation = subscription.generation().into();
+    Mark::first(
+        delivery.subject.clone(),
+        delivery.origin.clone(),
+        generation,
+    )
+}
+
 /// What the runtime publishes when a delivery fails for good.
 fn dead_letter(handler: &str, subscription: &dyn Subscription, delivery: &Delivery) -> Message {
-    let mark = Mark::first(delivery, subscription.generation());
+    let mark = first_mark(delivery, subscription);
     let mut headers = delivery.headers.clone();
     mark.write(&mut headers);
     Failed {
@@ -52,7 +61,7 @@ pub(super) async fn two_handlers_that_fail_on_one_event_keep_both_retries(
     for (handler, (subscription, delivery)) in
         HANDLERS.into_iter().zip(delivered(bench, &*broker).await)
     {
-        let mut mark = Mark::first(&delivery, subscription.generation());
+        let mut mark = first_mark(&delivery, &*subscription);
         mark.attempt = 2;
         let mut headers = delivery.headers.clone();
         mark.write(&mut headers);
