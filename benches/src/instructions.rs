@@ -4,13 +4,15 @@
 //! common (start, connecting, the end) drops out of the difference.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, bail, ensure};
 
+use tokio::process::Command;
+
 use crate::child::{Side, Work};
 use crate::plan::Experiment;
-use crate::rounds::name;
+use crate::rounds::{RUN_LIMIT, name};
 use crate::row::Row;
 use crate::server::Server;
 use crate::stage::{ORDERS, Watch};
@@ -51,7 +53,7 @@ impl Case {
 
     /// Counts both programs. Keeps callgrind's files in this folder, for `callgrind_annotate`.
     pub(crate) async fn count(&self, folder: &Path) -> anyhow::Result<Counted> {
-        check_valgrind()?;
+        check_valgrind().await?;
         std::fs::create_dir_all(folder)?;
         let server = Server::start()?;
         let watch = Watch::connect(&server.url()).await?;
@@ -66,7 +68,7 @@ impl Case {
                     Work::Publish => watch.renew(ORDERS).await?,
                     _ => watch.forget_durables(ORDERS).await?,
                 }
-                counted.push(self.run(side, events, &server, folder)?);
+                counted.push(self.run(side, events, &server, folder).await?);
             }
         }
         let slope = |side: usize| {
@@ -82,7 +84,13 @@ impl Case {
         })
     }
 
-    fn run(&self, side: Side, events: u64, server: &Server, folder: &Path) -> anyhow::Result<u64> {
+    async fn run(
+        &self,
+        side: Side,
+        events: u64,
+        server: &Server,
+        folder: &Path,
+    ) -> anyhow::Result<u64> {
         let file = folder.join(format!("{}.{side:?}.{events}.callgrind", self.name));
         let output = Command::new("valgrind")
             .arg("--tool=callgrind")
@@ -94,7 +102,11 @@ impl Case {
             .args(["--server", &server.url()])
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
-            .output()
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(RUN_LIMIT, output)
+            .await
+            .with_context(|| format!("{} {side:?} did not end within {RUN_LIMIT:?}", self.name))?
             .context("valgrind can't be started")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(
@@ -118,8 +130,8 @@ fn total(file: &PathBuf) -> anyhow::Result<u64> {
 }
 
 /// Without valgrind nothing can be counted, and nothing is skipped.
-fn check_valgrind() -> anyhow::Result<()> {
-    let found = Command::new("valgrind").arg("--version").output();
+async fn check_valgrind() -> anyhow::Result<()> {
+    let found = Command::new("valgrind").arg("--version").output().await;
     if found.is_ok_and(|output| output.status.success()) {
         return Ok(());
     }

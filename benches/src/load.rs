@@ -1,6 +1,6 @@
 //! What else the machine did during a run: other people's processes, and time that the hypervisor took away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use nix::sys::resource::UsageWho;
@@ -11,10 +11,13 @@ use crate::meter::cpu_of;
 
 /// A run beside more of this than 5 % of the machine says nothing.
 pub(crate) const LIMIT: f64 = 0.05;
+/// The kernel counts in hundredths of a second: over less than this, shares are chance.
+const WINDOW: Duration = Duration::from_millis(500);
 
 /// The machine's clocks, and ours, at one moment.
 #[derive(Debug)]
 pub(crate) struct Load {
+    since: Instant,
     server: Option<u32>,
     /// All that there was, in ticks of all cores.
     total: u64,
@@ -39,6 +42,7 @@ impl Load {
             own += cpu_of_process(pid)?;
         }
         Ok(Self {
+            since: Instant::now(),
             server,
             total,
             steal,
@@ -47,8 +51,9 @@ impl Load {
         })
     }
 
-    /// The share of the machine that others had since then.
-    pub(crate) fn foreign_share(&self) -> anyhow::Result<f64> {
+    /// The share of the machine that others had since then. After a short run, waits until that can be told.
+    pub(crate) async fn foreign_share(&self) -> anyhow::Result<f64> {
+        tokio::time::sleep(WINDOW.saturating_sub(self.since.elapsed())).await;
         let now = Self::now(self.server)?;
         let own = now.own.saturating_sub(self.own);
         let busy = ticks(now.busy - self.busy);

@@ -23,6 +23,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What event-runtime costs beside the NATS client by hand.
 #[derive(Debug, Parser)]
@@ -56,12 +57,23 @@ fn main() -> ExitCode {
 }
 
 fn run(what: What) -> anyhow::Result<()> {
-    let driver = tokio::runtime::Runtime::new;
     match what {
         What::Child(run) => run.measure(),
-        What::Measure(options) => driver()?.block_on(options.run()),
-        What::Instructions { only } => driver()?.block_on(count(only.as_deref())),
+        What::Measure(options) => drive(options.run()),
+        What::Instructions { only } => drive(count(only.as_deref())),
     }
+}
+
+/// Told to stop, the driver ends as after an error: with the server and the programs that it has started.
+fn drive(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            done = work => done,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+            _ = terminate.recv() => anyhow::bail!("told to stop"),
+        }
+    })
 }
 
 async fn count(only: Option<&str>) -> anyhow::Result<()> {

@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::stage::{ORDERS, Watch};
 
 /// No run takes so long.
-const RUN_LIMIT: Duration = Duration::from_secs(150);
+pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(150);
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +117,7 @@ impl Place {
             let sample = self.run(side).await;
             let sample =
                 sample.with_context(|| format!("{} {side:?} failed", self.experiment.name))?;
-            most = most.max(load.foreign_share()?);
+            most = most.max(load.foreign_share().await?);
             round.insert(side, sample);
         }
         Ok((round, most))
