@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use async_nats::{Client, Message};
+use async_nats::{Client, Message, jetstream};
 use futures_util::{StreamExt, TryStreamExt};
 
 use super::envelope::{self, ORDER};
@@ -55,17 +55,25 @@ pub(crate) async fn run_default(run: &Run, meter: &Meter) -> anyhow::Result<()> 
     let client = async_nats::connect(&run.server).await?;
     let consumer = consumer(&client, ORDERS, FILTER).await?;
     let total = usize::try_from(meter.total())?;
-    let messages = consumer.messages().await?.take(total);
-    messages
-        .map_err(anyhow::Error::from)
-        .try_for_each_concurrent(run.concurrency, |message| async move {
-            let received = envelope::read::<Order>(&message.payload, ORDER)?;
-            black_box((&received.id, &received.source));
-            count(received.data, meter).await;
-            message.ack().await.map_err(anyhow::Error::from_boxed)
-        })
-        .await?;
+    let mut messages = consumer.messages().await?.take(total);
+    if run.concurrency == 1 {
+        while let Some(message) = messages.try_next().await? {
+            handle_default(message, meter).await?;
+        }
+    } else {
+        messages
+            .map_err(anyhow::Error::from)
+            .try_for_each_concurrent(run.concurrency, |message| handle_default(message, meter))
+            .await?;
+    }
     watch.acknowledged(ORDERS, "by-hand").await?;
     meter.end();
     Ok(())
+}
+
+async fn handle_default(message: jetstream::Message, meter: &Meter) -> anyhow::Result<()> {
+    let received = envelope::read::<Order>(&message.payload, ORDER)?;
+    black_box((&received.id, &received.source));
+    count(received.data, meter).await;
+    message.ack().await.map_err(anyhow::Error::from_boxed)
 }
