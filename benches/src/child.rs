@@ -20,6 +20,8 @@ pub(crate) enum Work {
     Latency,
     /// Events are published and handled without a server.
     Memory,
+    /// Events are consumed, 500 by one run of the handler.
+    Batch,
     /// Events are consumed, and one in ten fails once.
     Retry,
 }
@@ -91,6 +93,8 @@ impl Run {
             (Work::Latency, Side::ByHand) => by_hand::latency::run(&self, &meter).await?,
             (Work::Memory, Side::Ours) => ours::memory::run(&self, &meter).await?,
             (Work::Memory, Side::ByHand) => by_hand::memory::run(&meter).await?,
+            (Work::Batch, Side::Ours) => ours::batch::run(&self, &meter).await?,
+            (Work::Batch, Side::Plain) => ours::consume::run(&self, &meter).await?,
             (Work::Retry, Side::Ours) => ours::retry::run(&self, &meter, true).await?,
             (Work::Retry, Side::Plain) => ours::retry::run(&self, &meter, false).await?,
             (work, side) => anyhow::bail!("{work:?} is not done by {side:?}"),

@@ -131,6 +131,16 @@ pub(crate) const EXPERIMENTS: &[Experiment] = &[
         ..CONSUME
     },
     Experiment {
+        name: "batch",
+        work: Some(Work::Batch),
+        sides: &[Side::Ours, Side::Plain],
+        rows: &[
+            Row::new("throughput ÷ single handler", Throughput, least(1.3, 1.1))
+                .between(Side::Ours, Side::Plain),
+        ],
+        ..CONSUME
+    },
+    Experiment {
         name: "retry",
         work: Some(Work::Retry),
         sides: &[Side::Ours, Side::Plain],

@@ -1,6 +1,7 @@
 //! The work on event-runtime, through its public interface, as a user writes it.
 
 pub(crate) mod answer;
+pub(crate) mod batch;
 pub(crate) mod consume;
 pub(crate) mod latency;
 pub(crate) mod memory;
