@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::States;
@@ -35,7 +34,7 @@ pub(crate) struct Arrival {
     pub(crate) seen: Seen,
     pub(crate) body: Bytes,
     /// The topic that it was published to.
-    pub(crate) topic: ByteString,
+    pub(crate) topic: Arc<str>,
     /// When the broker stored it.
     pub(crate) stored_at: Timestamp,
     /// This run of the handler, from 1.

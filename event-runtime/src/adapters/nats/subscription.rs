@@ -166,7 +166,9 @@ impl NatsSubscription {
             ..
         } = message;
         let address = reply.unwrap_or_else(|| "".into());
-        let Some((sequence, deliveries, stored_at)) = reply::parse(&address) else {
+        let Some((sequence, deliveries, stored_at)) =
+            reply::parse(&address, &self.stream, &self.durable)
+        else {
             return Err(BrokerError::transient(format!(
                 "the server sent an acknowledgement address that can't be read: `{address}`"
             )));
