@@ -45,7 +45,7 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     fn time(&self) -> Timestamp {
-        self.seen.time.unwrap_or(self.stored_at)
+        self.seen.time(&self.body).unwrap_or(self.stored_at)
     }
 
     fn text(&self, place: &Place) -> Option<String> {

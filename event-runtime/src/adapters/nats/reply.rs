@@ -4,37 +4,49 @@ use jiff::Timestamp;
 
 /// Sequence, deliveries and time from `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.….time.…`.
 pub(super) fn parse(reply: &str, stream: &str, durable: &str) -> Option<(u64, u64, Timestamp)> {
-    let mut words = places(reply, stream, durable)?.split('.');
-    let deliveries = number(words.next()?)?;
-    let sequence = number(words.next()?)?;
-    let nanos = number(words.nth(1)?)?;
-    let time = Timestamp::from_nanosecond(nanos.into()).ok()?;
+    let [deliveries, sequence, _, nanos, _] = short(reply, stream, durable).or_else(|| {
+        let rest = reply.splitn(7, '.').nth(6)?;
+        numbers(rest).map(|(numbers, _)| numbers)
+    })?;
+    let (seconds, nanos) = (nanos / NANOS, nanos % NANOS);
+    let time = Timestamp::new(seconds.try_into().ok()?, nanos.try_into().ok()?).ok()?;
     Some((sequence, deliveries, time))
 }
 
-/// What follows the name of the consumer, by its constant beginning if it is of the short form.
-fn places<'a>(reply: &'a str, stream: &str, durable: &str) -> Option<&'a str> {
-    let after = |text: &'a str, word: &str| text.strip_prefix(word)?.strip_prefix('.');
-    let short = after(reply, "$JS.ACK").and_then(|rest| after(after(rest, stream)?, durable));
-    // A domain could have the stream's name.
-    if let Some(rest) = short
-        && rest.bytes().filter(|&byte| byte == b'.').count() == 4
-    {
-        return Some(rest);
-    }
-    let mut words = reply.splitn(7, '.');
-    (reply.split('.').count() >= 11).then(|| words.nth(6))?
+const NANOS: u64 = 1_000_000_000;
+
+/// The numbers in the form without domain and account, past its constant beginning.
+fn short(reply: &str, stream: &str, durable: &str) -> Option<[u64; 5]> {
+    let rest = reply.strip_prefix("$JS.ACK.")?;
+    let rest = rest.strip_prefix(stream)?.strip_prefix('.')?;
+    let rest = rest.strip_prefix(durable)?.strip_prefix('.')?;
+    // A domain could have the stream's name: then there is more.
+    numbers(rest)
+        .filter(|(_, whole)| *whole)
+        .map(|(numbers, _)| numbers)
 }
 
-/// A number of digits alone. Without the care for signs and bases that the standard library takes.
-fn number(digits: &str) -> Option<u64> {
-    let add = |number: u64, digit: u8| {
-        let value = digit.wrapping_sub(b'0');
-        let tens = number.checked_mul(10).filter(|_| value < 10)?;
-        tens.checked_add(value.into())
-    };
-    let some = !digits.is_empty();
-    some.then(|| digits.bytes().try_fold(0, add)).flatten()
+/// Five numbers with points between them, and whether that is all.
+fn numbers(text: &str) -> Option<([u64; 5], bool)> {
+    let mut numbers = [0; 5];
+    let mut at = 0;
+    let mut digits = 0;
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        // With so many digits no number overflows.
+        if digit < 10 && digits < 19 {
+            numbers[at] = numbers[at] * 10 + u64::from(digit);
+            digits += 1;
+        } else if byte != b'.' || digits == 0 {
+            return None;
+        } else if at == 4 {
+            return Some((numbers, false));
+        } else {
+            at += 1;
+            digits = 0;
+        }
+    }
+    (at == 4 && digits > 0).then_some((numbers, true))
 }
 
 /// The address of a delivery that was not read from the connection. The server finds it by its sequence in the

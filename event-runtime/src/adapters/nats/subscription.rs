@@ -23,6 +23,9 @@ const EXPIRES: Duration = Duration::from_secs(30);
 /// The server says this often that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
+/// No more deliveries than this are given out at once: what is taken in one piece of memory is soon used again.
+const CHUNK: usize = 256;
+
 pub(super) struct NatsSubscription {
     links: Arc<Links>,
     stream: Arc<str>,
@@ -235,7 +238,11 @@ impl NatsSubscription {
 
     async fn next_batch(&mut self, demand: usize) -> Result<Vec<Delivery>, BrokerError> {
         // Without a demand, what is on its way all the same is taken: unread it could not be kept alive.
-        let most = if demand == 0 { usize::MAX } else { demand };
+        let most = if demand == 0 {
+            usize::MAX
+        } else {
+            demand.min(CHUNK)
+        };
         let mut batch = Vec::new();
         loop {
             if self.connects.has_changed().unwrap_or(false) {
@@ -254,7 +261,12 @@ impl NatsSubscription {
                     return self.ended(batch);
                 };
                 match self.take(message) {
-                    Ok(delivery) => batch.extend(delivery),
+                    Ok(delivery) => {
+                        if batch.is_empty() {
+                            batch.reserve(most.min(CHUNK / 4));
+                        }
+                        batch.extend(delivery);
+                    }
                     Err(error) if batch.is_empty() => return Err(error),
                     // What came before is given out first, and then it is seen whether the durable is still there.
                     Err(error) => {
