@@ -24,7 +24,8 @@ pub struct Context {
     states: Arc<States>,
     /// The app's publisher, whose events have no cause.
     unbound: Publisher,
-    metadata: OnceLock<Metadata>,
+    /// Boxed, since most contexts are moved about without them.
+    metadata: OnceLock<Box<Metadata>>,
     publisher: OnceLock<Publisher>,
 }
 
@@ -105,7 +106,8 @@ impl Context {
 
     /// What is known about the event besides its data; in a batch, about its first event.
     pub fn metadata(&self) -> &Metadata {
-        self.metadata.get_or_init(|| self.arrival.metadata())
+        let metadata = || Box::new(self.arrival.metadata());
+        self.metadata.get_or_init(metadata)
     }
 
     /// What is known about each event of a batch; `None` in a handler of single events.

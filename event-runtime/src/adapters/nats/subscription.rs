@@ -34,6 +34,8 @@ pub(super) struct NatsSubscription {
     ack_wait: Duration,
     inbox: String,
     messages: Subscriber,
+    /// The topic of the last delivery: that of the next is often the same.
+    topic: Arc<str>,
     connects: watch::Receiver<u64>,
     /// Asked for and not come yet.
     outstanding: usize,
@@ -67,6 +69,7 @@ impl NatsSubscription {
             ack_wait,
             inbox,
             messages,
+            topic: "".into(),
             connects,
             outstanding: 0,
             doubted: false,
@@ -160,7 +163,7 @@ impl NatsSubscription {
         }
     }
 
-    fn delivery(&self, message: Message) -> Result<Delivery, BrokerError> {
+    fn delivery(&mut self, message: Message) -> Result<Delivery, BrokerError> {
         let Message {
             subject,
             reply,
@@ -177,8 +180,11 @@ impl NatsSubscription {
             )));
         };
         let (headers, message_id) = headers::read(map.as_ref());
+        if *self.topic != *subject {
+            self.topic = (&*subject).into();
+        }
         Ok(Delivery {
-            subject: (&*subject).into(),
+            subject: Arc::clone(&self.topic),
             headers,
             payload,
             message_id,
