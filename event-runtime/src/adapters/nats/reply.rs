@@ -29,24 +29,34 @@ fn short(reply: &str, stream: &str, durable: &str) -> Option<[u64; 5]> {
 /// Five numbers with points between them, and whether that is all.
 fn numbers(text: &str) -> Option<([u64; 5], bool)> {
     let mut numbers = [0; 5];
-    let mut at = 0;
-    let mut digits = 0;
-    for byte in text.bytes() {
-        let digit = byte.wrapping_sub(b'0');
-        // With so many digits no number overflows.
-        if digit < 10 && digits < 19 {
-            numbers[at] = numbers[at] * 10 + u64::from(digit);
-            digits += 1;
-        } else if byte != b'.' || digits == 0 {
+    let mut rest = text.as_bytes();
+    for (at, place) in numbers.iter_mut().enumerate() {
+        let (number, digits) = number(rest);
+        // With more digits it could have overflowed.
+        if !(1..=19).contains(&digits) {
             return None;
-        } else if at == 4 {
-            return Some((numbers, false));
-        } else {
-            at += 1;
-            digits = 0;
         }
+        *place = number;
+        rest = match rest[digits..].split_first() {
+            Some((b'.', rest)) => rest,
+            None if at == 4 => return Some((numbers, true)),
+            _ => return None,
+        };
     }
-    (at == 4 && digits > 0).then_some((numbers, true))
+    Some((numbers, false))
+}
+
+/// The number that the text begins with, and how many digits it has.
+fn number(text: &[u8]) -> (u64, usize) {
+    let mut number = 0_u64;
+    for (digits, byte) in text.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (number, digits);
+        }
+        number = number.wrapping_mul(10).wrapping_add(digit.into());
+    }
+    (number, text.len())
 }
 
 /// The address of a delivery that was not read from the connection. The server finds it by its sequence in the
