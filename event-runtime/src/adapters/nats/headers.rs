@@ -7,6 +7,8 @@ use bytestring::ByteString;
 use crate::broker::BrokerError;
 use crate::envelope::Headers;
 
+/// Nearly every message has it.
+const CONTENT_TYPE: HeaderName = HeaderName::from_static("Content-Type");
 /// The server recognises a repeated message by this header.
 pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
 
@@ -19,9 +21,11 @@ pub(super) fn is_ours(name: &str) -> bool {
 pub(super) fn write(subject: &str, headers: &Headers) -> Result<HeaderMap, BrokerError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers.iter().filter(|(name, _)| !is_ours(name)) {
-        let parsed = HeaderName::try_from(name)
-            .ok()
-            .zip(value.parse::<HeaderValue>().ok());
+        let known = match name {
+            "Content-Type" => Some(CONTENT_TYPE),
+            _ => HeaderName::try_from(name).ok(),
+        };
+        let parsed = known.zip(value.parse::<HeaderValue>().ok());
         let Some((name, value)) = parsed else {
             return Err(BrokerError::permanent(format!(
                 "the client does not send the header `{name}` of a message for `{subject}`"

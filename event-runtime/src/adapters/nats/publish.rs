@@ -1,6 +1,9 @@
 //! Publishes one message, and reads what the server answers.
 
-use async_nats::Message as NatsMessage;
+use std::borrow::Cow;
+
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::{Message as NatsMessage, Subject};
 use serde::Deserialize;
 
 use super::link::{Link, timed};
@@ -38,8 +41,9 @@ pub(super) async fn publish(
         to = hidden;
     }
     if let Some(id) = id {
-        map.insert(headers::MESSAGE_ID, id);
+        map.insert(NATS_MESSAGE_ID, id);
     }
+    let to = Subject::from(to);
     let room = window.room().await?;
     let Registered {
         number,
@@ -104,9 +108,9 @@ impl<'a> Ack<'a> {
 }
 
 #[derive(Deserialize)]
-struct PubAck {
-    #[serde(default)]
-    stream: String,
+struct PubAck<'a> {
+    #[serde(borrow, default)]
+    stream: Cow<'a, str>,
     #[serde(default)]
     seq: u64,
     #[serde(default)]
@@ -134,7 +138,7 @@ pub(super) fn read_ack(ack: Ack<'_>, subject: &str) -> Result<Stored, BrokerErro
             )));
         }
     };
-    let ack: PubAck = serde_json::from_slice(json).map_err(|error| {
+    let ack: PubAck<'_> = serde_json::from_slice(json).map_err(|error| {
         BrokerError::transient(format!(
             "the answer to a message for `{subject}` is no acknowledgement"
         ))
@@ -142,7 +146,7 @@ pub(super) fn read_ack(ack: Ack<'_>, subject: &str) -> Result<Stored, BrokerErro
     })?;
     match ack.error {
         None => Ok(Stored {
-            stream: ack.stream,
+            stream: ack.stream.into_owned(),
             sequence: ack.seq,
             duplicate: ack.duplicate,
         }),
