@@ -42,7 +42,7 @@ pub(crate) use self::binary::{decode_value, encode_value};
 pub use self::decode::{decode, read_attributes};
 pub use self::encode::encode;
 #[cfg(feature = "runtime")]
-pub(crate) use self::encode::encode_bare;
+pub(crate) use self::encode::{Head, encode_bare, encode_head};
 pub use self::error::{DecodeError, EnvelopeError};
 pub use self::headers::Headers;
 pub use self::incoming::{Incoming, Mode};

@@ -1,6 +1,6 @@
 //! The publisher: typed events in, stored messages out.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::streams::Streams;
 use super::{Cause, Provision, PublishError, identity};
 use crate::broker::{Broker, BrokerError, Message, Receipt, Stored, lanes};
-use crate::envelope::{self, Attributes, Headers, Mode};
+use crate::envelope::{self, Head, Headers, Mode};
 use crate::event::Event;
 
 /// How long a broker that does not answer is asked again, with the same message id.
@@ -32,7 +32,7 @@ struct Shared {
     broker: Arc<dyn Broker>,
     streams: Streams,
     service: String,
-    source: ByteString,
+    source: String,
     mode: Mode,
 }
 
@@ -67,7 +67,7 @@ impl Publisher {
             mode,
         } = settings;
         let streams = Streams::new(Arc::clone(&broker), provision);
-        let source = format!("/{service}").into();
+        let source = format!("/{service}");
         Self {
             shared: Arc::new(Shared {
                 broker,
@@ -128,32 +128,37 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Published, PublishError> {
-        let (id, message) = self.prepare(event, id)?;
-        let stored = self.store::<E>(message).await?;
-        Ok(Published {
-            id,
-            stream: stored.stream,
-            sequence: stored.sequence,
-            duplicate: stored.duplicate,
-        })
+        let (own, message) = self.prepare(event, id)?;
+        self.store::<E>(own, message).await
     }
 
     /// Stores the message of an event `E`, in a stream that is created where that is allowed.
-    pub(crate) async fn store<E: Event>(&self, message: Message) -> Result<Stored, PublishError> {
+    pub(crate) async fn store<E: Event>(
+        &self,
+        own: Option<String>,
+        message: Message,
+    ) -> Result<Published, PublishError> {
         let topic = message.subject.clone();
         let failed = |source| PublishError::Broker {
             event: E::WIRE_TYPE,
             topic: topic.clone(),
             source,
         };
+        let id = own.or_else(|| message.id.clone()).unwrap_or_default();
         self.shared
             .streams
             .ensure(E::descriptor())
             .await
             .map_err(failed)?;
-        store_patiently(&*self.shared.broker, message)
+        let stored = store_patiently(&*self.shared.broker, message)
             .await
-            .map_err(failed)
+            .map_err(failed)?;
+        Ok(Published {
+            id,
+            stream: stored.stream,
+            sequence: stored.sequence,
+            duplicate: stored.duplicate,
+        })
     }
 
     async fn send_one<E: Event>(
@@ -196,12 +201,12 @@ impl Publisher {
         self.prepare(event, id).map(|(_, message)| message)
     }
 
-    /// An event's id, and its message, without sending it.
+    /// An event's message, without sending it, and the event's id where that is not the message's.
     pub(crate) fn prepare<E: Event>(
         &self,
         event: &E,
         id: Option<&str>,
-    ) -> Result<(String, Message), PublishError> {
+    ) -> Result<(Option<String>, Message), PublishError> {
         let wire_type = E::WIRE_TYPE;
         let topic = event.topic().map_err(|source| PublishError::Topic {
             event: wire_type,
@@ -218,55 +223,47 @@ impl Publisher {
         let key = event
             .key()
             .filter(|key| !key.is_empty() && !key.chars().any(char::is_control));
-        let (mut id, message_id) = self.identity::<E>(id, key.as_deref())?;
-        if E::BARE {
-            // Its message id is all that readers see.
-            id.clone_from(&message_id);
-        }
+        let (own, message_id) = self.identity::<E>(id, key.as_deref())?;
+        // Of a bare event, readers see nothing but its message id.
+        let own = own.filter(|_| !E::BARE);
         let cause = self.cause.as_deref();
-        let attributes = Attributes {
-            id: id.into(),
-            source: self.shared.source.clone(),
-            event_type: ByteString::from_static(wire_type),
+        let schema = self.schema::<E>();
+        let head = Head {
+            id: own.as_deref().unwrap_or(&message_id),
+            source: &self.shared.source,
+            event_type: wire_type,
             time: Some(Timestamp::now()),
-            data_content_type: Some(ByteString::from_static("application/json")),
-            data_schema: Some(
-                format!("urn:{}:{}:{}", self.shared.service, E::NAME, E::VERSION).into(),
-            ),
+            data_content_type: Some("application/json"),
+            data_schema: Some(&schema),
             subject: None,
-            partition_key: key.map(Into::into),
-            correlation_id: cause.map(|cause| {
-                cause
-                    .correlation_id
-                    .clone()
-                    .unwrap_or_else(|| cause.id.clone())
-            }),
-            causation_id: cause.map(|cause| cause.id.clone()),
-            trace_parent: cause.and_then(|cause| cause.trace_parent.clone()),
-            extensions: std::collections::BTreeMap::new(),
+            partition_key: key.as_deref(),
+            correlation_id: cause.map(|cause| cause.correlation_id.as_deref().unwrap_or(&cause.id)),
+            causation_id: cause.map(|cause| &*cause.id),
+            trace_parent: cause.and_then(|cause| cause.trace_parent.as_deref()),
         };
         let written = match self.shared.mode {
             _ if E::BARE => envelope::encode_bare(event).map(|payload| (Headers::new(), payload)),
-            Mode::Structured => envelope::encode(&attributes, event).map(|payload| {
-                let content_type = [("Content-Type", envelope::CONTENT_TYPE)];
-                (Headers::from_iter(content_type), payload)
+            Mode::Structured => envelope::encode_head(&head, event).map(|payload| {
+                let content_type = ["Content-Type", envelope::CONTENT_TYPE];
+                let content_type = content_type.map(ByteString::from_static);
+                (Headers::from_iter([content_type.into()]), payload)
             }),
-            Mode::Binary => envelope::encode_binary(&attributes, event),
+            Mode::Binary => envelope::encode_binary(&(&head).into(), event),
         };
         let (headers, payload) = written.map_err(|source| PublishError::Encode {
             event: wire_type,
             source,
         })?;
         let message = Message::new(topic, payload).id(message_id).headers(headers);
-        Ok((attributes.id.into(), message))
+        Ok((own, message))
     }
 
-    /// The event's id, and the id by which the broker knows it.
+    /// The event's id where it is the caller's own, and the id by which the broker knows it.
     fn identity<E: Event>(
         &self,
         id: Option<&str>,
         key: Option<&str>,
-    ) -> Result<(String, String), PublishError> {
+    ) -> Result<(Option<String>, String), PublishError> {
         let event = E::WIRE_TYPE;
         if let Some(id) = id {
             let rule = match id {
@@ -275,7 +272,7 @@ impl Publisher {
                 _ if id.chars().any(char::is_control) => "has control characters",
                 _ => {
                     return Ok((
-                        id.to_owned(),
+                        Some(id.to_owned()),
                         identity::message_id(&self.shared.source, event, id),
                     ));
                 }
@@ -286,8 +283,20 @@ impl Publisher {
             Some(cause) => cause.next_id(&self.shared.service, event, key),
             None => Uuid::now_v7(),
         };
-        let id = id.to_string();
-        Ok((id.clone(), id))
+        let mut text = Uuid::encode_buffer();
+        let id = id.hyphenated().encode_lower(&mut text);
+        Ok((None, id.to_owned()))
+    }
+
+    /// The name of the contract of `E`.
+    fn schema<E: Event>(&self) -> String {
+        let mut schema = String::with_capacity(64);
+        for part in ["urn:", &self.shared.service, ":", E::NAME, ":"] {
+            schema.push_str(part);
+        }
+        // Writing to a text never fails.
+        let _ = write!(schema, "{}", E::VERSION);
+        schema
     }
 }
 

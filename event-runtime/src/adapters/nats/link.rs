@@ -80,7 +80,7 @@ pub(super) async fn timed<T>(
     let mut call = pin!(call);
     let answer = match call.as_mut().now_or_never() {
         Some(answer) => Ok(answer),
-        None => tokio::time::timeout(CALL, call).await,
+        None => Box::pin(tokio::time::timeout(CALL, call)).await,
     };
     match answer {
         Ok(Ok(value)) => Ok(value),

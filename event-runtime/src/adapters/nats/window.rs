@@ -44,7 +44,7 @@ struct Places {
 pub(super) struct Registered {
     pub(super) number: u64,
     /// Where the server answers.
-    pub(super) reply: String,
+    pub(super) reply: Subject,
     pub(super) answer: oneshot::Receiver<Result<Stored, BrokerError>>,
 }
 
@@ -114,11 +114,13 @@ impl Window {
         })
     }
 
+    /// Room, if there is some and nobody waits for it.
+    pub(super) fn free_room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
     /// Waits for room; what has no answer makes room when its time is over, so this ends.
     pub(super) async fn room(&self) -> Result<OwnedSemaphorePermit, BrokerError> {
-        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
-            return Ok(permit);
-        }
         let acquire = Arc::clone(&self.room).acquire_owned();
         match tokio::time::timeout(CALL * 3, acquire).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -152,13 +154,15 @@ impl Window {
             });
             number
         };
-        let mut reply = String::with_capacity(self.inbox.len() + 20);
+        // Of the exact length: then it becomes a subject as it is.
+        let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
+        let mut reply = String::with_capacity(self.inbox.len() + digits);
         reply.push_str(&self.inbox);
         // Writing to a text never fails.
         let _ = write!(reply, "{number}");
         Ok(Registered {
             number,
-            reply,
+            reply: reply.into(),
             answer,
         })
     }
