@@ -62,16 +62,21 @@ pub fn derive_handler_error(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `name = "charge"` | its name, `[a-z0-9_]`: stands for its place in the stream, so keep it when the function is renamed | the function's name |
 /// | `start = "all"` | where to begin on a stream that already holds matching events: `"all"`, `"new"`, or an RFC 3339 time | refused until said |
-/// | `concurrency = 16` | events handled at once by one process | 16 |
+/// | `concurrency = 16` | events handled at once by one process; of a handler of batches, batches | 16 |
+/// | `batch(max = 500, wait = "50ms")` | several events for one run: the first parameter is `Batch<E>`, with at most `max` events (up to 5,000), and the first of them waits at most `wait` for others; `batch` alone takes the defaults | one event a run; `max = 100`, `wait = "50ms"` |
+/// | `tasks = 4` | for a handler that computes: tasks that share its runs, so that as many threads can work on them; not above `concurrency` | 1 |
 /// | `retry(max = 24, base = "200ms", cap = "10m")` | runs in all; the first delay, which doubles; the longest delay | as written here |
 /// | `timeout = "20s"` | the longest that one run may take | 20 s |
 /// | `filter(region = "eu")` | only events whose topic has this value for a placeholder | all |
 /// | `others = "skip"` | what becomes of events of other names on the same topic: `"dead_letter"`, or `"skip"` where a topic is shared on purpose | `"dead_letter"` |
 /// | `crate = path` | where `event_runtime` is, if it is re-exported | `::event_runtime` |
 ///
-/// After the event, which may be taken as `E` or `&E`, come `State<T>`, `Metadata`, `Publisher` and any type
+/// After the event, which may be taken as `E`, `&E` or `Batch<E>`, come `State<T>`, `Metadata`, `Publisher` and any type
 /// that implements `Extract`. It returns `()`, an event, an `Option`, `Vec` or tuple of events, a
 /// `#[derive(Events)]` enum, or a `Result` of those.
+///
+/// A handler of batches returns `()` or `Result<(), E>`, and takes neither `Metadata` (the batch has each event's) nor
+/// `Publisher`: a batch that is split runs again with other neighbours, so what it published would get other ids.
 #[proc_macro_attribute]
 pub fn handler(options: TokenStream, item: TokenStream) -> TokenStream {
     handler::attribute(options.into(), item.into()).into()

@@ -78,7 +78,7 @@ pub use event_macros::Event;
 #[cfg(feature = "runtime")]
 pub use event_macros::{Events, HandlerError, handler};
 #[cfg(feature = "runtime")]
-pub use handler::{Context, Extract, HandlerError, Metadata, Needs, State};
+pub use handler::{Batch, Context, Extract, HandlerError, Metadata, Needs, State};
 #[cfg(feature = "runtime")]
 pub use publish::Publisher;
 #[cfg(feature = "runtime")]

@@ -14,6 +14,10 @@ pub use schemars::{Schema, SchemaGenerator};
 pub use serde::{Deserializer, Serializer};
 
 #[cfg(feature = "runtime")]
+mod batch;
+#[cfg(feature = "runtime")]
+pub use self::batch::*;
+#[cfg(feature = "runtime")]
 pub use self::runtime::*;
 
 /// Fails to compile where two versions of one event are told apart by more than their form.
@@ -122,7 +126,7 @@ mod runtime {
 
     pub use futures_util::future::BoxFuture;
 
-    use crate::envelope::{DecodeError, Incoming};
+    use crate::envelope::{DecodeError, Incoming, Seen};
     use crate::event::Event;
     pub use crate::handler::{
         BoxedEvent, Class, Classifier, Classify, Context, Extract, HandlerDescriptor, HandlerError,
@@ -137,11 +141,9 @@ mod runtime {
 
     /// Reads an event out of a message.
     pub fn decode<E: Event>(message: Incoming<'_>) -> Result<Received, DecodeError> {
-        let (attributes, event) = crate::envelope::decode::<E>(message)?;
-        Ok(Received {
-            attributes,
-            event: Box::new(event),
-        })
+        let mut seen = Seen::default();
+        let event = crate::envelope::decode_boxed::<E>(message, &mut seen)?;
+        Ok(Received { seen, event })
     }
 
     /// The event as its own type again. The descriptor's `decode` and `invoke` are made for the same type; a type

@@ -144,7 +144,7 @@ async fn all_faults_are_reported_together() {
           - EVENT_GRACE=`soon` is no duration: write it as `200ms`, `5s`, `10m`, `1h` or `30d`
           - EVENT_HANDLER_SAME_CONCURRENCY=`0` is not a whole number above 0
           - EVENT_HANDLER_SAME_RETRY_CAP=`long` is not a duration such as `200ms`, `5s` or `10m`
-          - EVENT_HANDLER_SAME_SPEED is no setting: a handler's name is followed by one of `_CONCURRENCY`, `_TIMEOUT`, `_RETRY_MAX`, `_RETRY_BASE`, `_RETRY_CAP`
+          - EVENT_HANDLER_SAME_SPEED is no setting: a handler's name is followed by one of `_CONCURRENCY`, `_TASKS`, `_BATCH_MAX`, `_BATCH_WAIT`, `_TIMEOUT`, `_RETRY_MAX`, `_RETRY_BASE`, `_RETRY_CAP`
           - two handlers have the name `same`, at tests/tests/conflicts.rs:… and tests/tests/conflicts.rs:…: give one of them `#[handler(name = "…")]`, since a name stands for its place in the stream
           - the handler `same` (tests/tests/conflicts.rs:…): `start = "2026-99-01T00:00:00Z"` is no time: write `"all"`, `"new"` or an RFC 3339 time such as `"2026-11-24T00:00:00Z"`
           - the handler `same` (tests/tests/conflicts.rs:…): `filter(town = …)` names no placeholder of the topic `things.{place}`: it has `place`

@@ -166,6 +166,7 @@ fn no_file_is_two_rooms() {
         ("event-runtime/src", LIBRARY_LINES),
         ("event-macros/src", LIBRARY_LINES),
         ("examples/src", LIBRARY_LINES),
+        ("benches/src", LIBRARY_LINES),
         ("tests", TEST_LINES),
         ("examples/tests", TEST_LINES),
     ] {
@@ -187,6 +188,7 @@ fn every_module_says_what_it_is_for() {
     for folder in [
         "event-runtime/src",
         "event-macros/src",
+        "benches/src",
         "examples/src",
         "examples/tests",
         "tests/src",

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use super::batch::item_type;
 use super::model::{HandlerModel, event_type};
 use super::validate::function_name;
 use crate::runtime_path::RuntimePath;
@@ -13,7 +14,9 @@ pub(crate) fn handler(model: &HandlerModel<'_>) -> TokenStream {
     let Some(first) = model.parameters().next() else {
         return TokenStream::new();
     };
-    let (event, _) = event_type(first);
+    let (taken, _) = event_type(first);
+    let item = item_type(taken);
+    let event = item.unwrap_or(taken);
     let name = model
         .name
         .as_ref()
@@ -27,7 +30,11 @@ pub(crate) fn handler(model: &HandlerModel<'_>) -> TokenStream {
     let options = options(model);
     let invoke = invoke(model);
     let at_returns = runtime.at(returns.span());
-    let describe = quote_spanned!(returns.span()=> #at_returns::describe::<#returns>);
+    let describe = if item.is_some() {
+        quote_spanned!(returns.span()=> #at_returns::describe_batch::<#returns>)
+    } else {
+        quote_spanned!(returns.span()=> #at_returns::describe::<#returns>)
+    };
     let at_event = runtime.at(event.span());
     let decode = quote_spanned!(event.span()=> #at_event::decode::<#event>);
     let descriptor = quote_spanned!(event.span()=> <#event as #at_event::Event>::descriptor);
@@ -79,7 +86,10 @@ fn invoke(model: &HandlerModel<'_>) -> TokenStream {
                 quote!(#argument)
             });
             let runtime = runtime.at(event.span());
-            quote_spanned!(event.span()=> #runtime::event::<#event>(__event))
+            match item_type(event) {
+                Some(item) => quote_spanned!(item.span()=> #runtime::batch::<#item>(__event)),
+                None => quote_spanned!(event.span()=> #runtime::event::<#event>(__event)),
+            }
         } else {
             let ty = &parameter.ty;
             arguments.push(quote!(#argument));
@@ -128,6 +138,8 @@ fn options(model: &HandlerModel<'_>) -> TokenStream {
     let none = quote!(#runtime::core::option::Option::None);
     let or_none = |value: Option<TokenStream>| value.map_or_else(|| none.clone(), some);
     let concurrency = or_none(model.concurrency.as_ref().map(|number| quote!(#number)));
+    let tasks = or_none(model.tasks.as_ref().map(|number| quote!(#number)));
+    let batch = super::batch::expand(model);
     let retry_max = or_none(model.retry.max.as_ref().map(|number| quote!(#number)));
     let duration = |millis: Option<(u64, proc_macro2::Span)>| {
         or_none(
@@ -153,6 +165,8 @@ fn options(model: &HandlerModel<'_>) -> TokenStream {
     quote! {
         #runtime::HandlerOptions {
             concurrency: #concurrency,
+            tasks: #tasks,
+            batch: #batch,
             retry_max: #retry_max,
             retry_base: #retry_base,
             retry_cap: #retry_cap,

@@ -1,5 +1,6 @@
 //! `#[handler]`, stage by stage.
 
+mod batch;
 mod expand;
 mod model;
 mod validate;

@@ -8,6 +8,7 @@ use syn::{
     Attribute, FnArg, Ident, LitInt, LitStr, PatType, ReturnType, Signature, Type, Visibility,
 };
 
+use super::batch::BatchOption;
 use crate::errors::Errors;
 use crate::options::{Entry, Options};
 use crate::runtime_path::RuntimePath;
@@ -16,6 +17,8 @@ const OPTIONS: &[&str] = &[
     "name",
     "start",
     "concurrency",
+    "tasks",
+    "batch",
     "retry",
     "timeout",
     "filter",
@@ -51,6 +54,8 @@ pub(crate) struct HandlerModel<'a> {
     pub(crate) name: Option<LitStr>,
     pub(crate) start: Option<LitStr>,
     pub(crate) concurrency: Option<LitInt>,
+    pub(crate) tasks: Option<LitInt>,
+    pub(crate) batch: Option<BatchOption>,
     pub(crate) retry: Retry,
     pub(crate) timeout: Option<(u64, Span)>,
     pub(crate) filter: Vec<(String, LitStr)>,
@@ -74,6 +79,8 @@ impl<'a> HandlerModel<'a> {
             name: options.string("name", "\"charge\"", errors),
             start: options.string("start", "\"all\"", errors),
             concurrency: options.integer("concurrency", 1, errors),
+            tasks: options.integer("tasks", 1, errors),
+            batch: super::batch::option(&mut options, errors),
             retry: retry(&mut options, errors),
             timeout: options.duration("timeout", errors),
             filter: filter(&mut options, errors),

@@ -8,6 +8,7 @@ use crate::errors::Errors;
 pub(crate) fn check(model: &HandlerModel<'_>, errors: &mut Errors) {
     check_function(model, errors);
     check_parameters(model, errors);
+    super::batch::check(model, errors);
     check_name(model, errors);
     check_start(model, errors);
     check_retry(model, errors);

@@ -79,19 +79,19 @@ impl Heartbeats {
     }
 }
 
-/// Since when a handler's futures are being polled without coming back, for each of its two workers.
+/// Since when a handler's futures are being polled without coming back, for each task that polls them.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     base: Instant,
     /// Milliseconds after `base`, plus one; 0 while nothing is polled.
-    since: [AtomicU64; 2],
+    since: Box<[AtomicU64]>,
 }
 
 impl Pulse {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(tasks: usize) -> Self {
         Self {
             base: Instant::now(),
-            since: [AtomicU64::new(0), AtomicU64::new(0)],
+            since: (0..tasks).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -121,12 +121,8 @@ pub(super) struct Watched<'a, T> {
 }
 
 impl<'a, T> Watched<'a, T> {
-    pub(super) fn new(run: BoxFuture<'a, T>, pulse: &'a Pulse, from_lane: bool) -> Self {
-        Self {
-            run,
-            pulse,
-            worker: usize::from(from_lane),
-        }
+    pub(super) fn new(run: BoxFuture<'a, T>, pulse: &'a Pulse, worker: usize) -> Self {
+        Self { run, pulse, worker }
     }
 }
 

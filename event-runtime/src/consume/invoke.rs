@@ -18,9 +18,10 @@ use super::pipeline::Pipeline;
 use super::running::once;
 use super::stop::Phase;
 use crate::broker::Message;
-use crate::handler::{Context, Outcome, Reason};
+use crate::handler::{Context, Outcome, Reason, Received};
 
 /// How a run ended that did not fail.
+#[derive(Debug)]
 pub(super) enum Ended {
     /// Well, with these messages to publish.
     Done(Vec<Message>),
@@ -38,7 +39,7 @@ impl Pipeline {
             Ok(Err(failure)) => return Ok(Err(failure)),
             Err(panic) => return Ok(Err(panicked(&*panic))),
         };
-        let watched = Watched::new(run, &self.pulse, job.from_lane);
+        let watched = Watched::new(run, &self.pulse, job.worker);
         let mut run = pin!(AssertUnwindSafe(watched).catch_unwind());
         // A run that has to wait for nothing needs no timer, and nobody who could cancel it.
         let outcome = match once(run.as_mut()).await {
@@ -50,45 +51,47 @@ impl Pipeline {
                     () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
                 };
                 let Ok(outcome) = in_time else {
-                    return Ok(Err(Failure {
-                        kind: Kind::Retry { after: None },
-                        error: format!(
-                            "the handler did not finish within its timeout of {:?}",
-                            self.plan.timeout
-                        ),
-                    }));
+                    return Ok(Err(self.too_late()));
                 };
                 outcome
             }
         };
-        Ok(match outcome {
-            Ok(Outcome::Done(messages)) => Ok(Ended::Done(messages)),
-            Ok(Outcome::Failed(error)) => Err(error.into()),
-            Ok(Outcome::Output(error)) => Err(Failure::last(Reason::Output, chain(&error))),
-            Err(panic) => Err(panicked(&*panic)),
-        })
+        Ok(ended(outcome).map(Ended::Done))
+    }
+
+    pub(super) fn too_late(&self) -> Failure {
+        Failure {
+            kind: Kind::Retry { after: None },
+            error: format!(
+                "the handler did not finish within its timeout of {:?}",
+                self.plan.timeout
+            ),
+        }
+    }
+
+    /// Reads the event, and tells observers that it has arrived; `None` if the handler passes it over.
+    pub(super) fn read(&self, job: &mut Job) -> Result<Option<Received>, Failure> {
+        // Decoded for each run: the handler owns its event, and a copy would ask `Clone` of every event.
+        let read = decode(&self.plan, job);
+        if let Ok(Some(received)) = &read {
+            job.identify(&received.seen);
+        } else if let Ok(seen) = crate::envelope::see_attributes(job.message()) {
+            // What is a CloudEvent has its own id even where this program can't read its data.
+            job.identify(&seen);
+        }
+        self.arrived(job);
+        read
     }
 
     /// Reads the event and calls the handler; `None` if it passes the event over.
     fn begin<'a>(&'a self, job: &mut Job) -> Result<Option<BoxFuture<'a, Outcome>>, Failure> {
         let descriptor = self.plan.descriptor;
-        // Decoded for each run: the handler owns its event, and a copy would ask `Clone` of every event.
-        let received = match decode(&self.plan, job) {
-            Ok(Some(received)) => received,
-            unread => {
-                // What is a CloudEvent has its own id even where this program can't read its data.
-                if let Ok(attributes) = crate::envelope::read_attributes(job.message()) {
-                    job.identify(&attributes);
-                }
-                self.arrived(job);
-                return unread.map(|_| None);
-            }
+        let Some(received) = self.read(job)? else {
+            return Ok(None);
         };
-        job.identify(&received.attributes);
-        self.arrived(job);
         let context = Context::new(
             descriptor.name,
-            job.arrival(received.attributes),
+            job.arrival(received.seen),
             Arc::clone(&self.states),
             self.publisher.clone(),
         );
@@ -100,7 +103,19 @@ impl Pipeline {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
+/// What there is to publish after a run, or how it failed.
+pub(super) fn ended(
+    outcome: Result<Outcome, Box<dyn Any + Send>>,
+) -> Result<Vec<Message>, Failure> {
+    match outcome {
+        Ok(Outcome::Done(messages)) => Ok(messages),
+        Ok(Outcome::Failed(error)) => Err(error.into()),
+        Ok(Outcome::Output(error)) => Err(Failure::last(Reason::Output, chain(&error))),
+        Err(panic) => Err(panicked(&*panic)),
+    }
+}
+
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
     Failure {
         kind: Kind::Retry { after: None },
         error: format!("the handler panicked: {}", panic_text(panic)),

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use jiff::Timestamp;
 
+use super::batch::Copy;
 use super::failure::Kind;
 use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
-use crate::envelope::{Attributes, Headers, Incoming};
+use crate::envelope::{Headers, Incoming, Place, Seen};
 use crate::event::EventDescriptor;
 use crate::handler::Arrival;
 
@@ -23,10 +24,12 @@ pub(super) struct Job {
     /// The attempt that the broker knows of: what it would deliver again.
     pub(super) marked_attempt: u32,
     /// The event's id and type, once they are known.
-    identity: Option<(ByteString, ByteString)>,
+    identity: Option<(Place, Place)>,
     /// The source of a bare event, whose message says nothing of itself.
     bare_source: Option<String>,
     pub(super) from_lane: bool,
+    /// The task that polls it, by its place in the pulse.
+    pub(super) worker: usize,
     /// Whether observers know that it has arrived.
     pub(super) arrived: bool,
 }
@@ -66,9 +69,10 @@ impl Job {
             headers,
             payload,
             marked_attempt: mark.attempt,
-            identity: event_id.map(|id| (id, ByteString::from_static(event.wire_type))),
+            identity: event_id.map(|id| (kept(&id), kept(event.wire_type))),
             bare_source,
             from_lane,
+            worker: usize::from(from_lane),
             arrived: false,
             mark,
         };
@@ -77,37 +81,58 @@ impl Job {
 
     /// The message, as an event is read from it.
     pub(super) fn message(&self) -> Incoming<'_> {
-        let message = Incoming::sharing(&self.headers, &self.payload);
+        let message = Incoming::new(&self.headers, &self.payload);
         match (&self.bare_source, &self.identity) {
-            (Some(source), Some((id, _))) => message.known_as(source, id),
+            (Some(source), Some((id, _))) => {
+                message.known_as(source, id.text(&self.payload).unwrap_or_default())
+            }
             _ => message,
         }
     }
 
+    /// The message, for runs that outlive this borrow.
+    pub(super) fn copy(&self) -> Copy {
+        let bare = self.bare_source.as_ref().zip(self.known_id());
+        Copy {
+            headers: self.headers.clone(),
+            payload: self.payload.clone(),
+            known_as: bare.map(|(source, id)| (source.clone(), id.to_owned())),
+        }
+    }
+
     /// Takes the event's own id, once it is known.
-    pub(super) fn identify(&mut self, attributes: &Attributes) {
+    pub(super) fn identify(&mut self, seen: &Seen) {
         if self.identity.is_none() {
-            self.identity = Some((attributes.id.clone(), attributes.event_type.clone()));
+            self.identity = Some((seen.id.clone(), seen.event_type.clone()));
         }
     }
 
     /// The event's id, or what stands for it where none is known.
     pub(super) fn event_id(&self) -> Cow<'_, str> {
-        match &self.identity {
-            Some((id, _)) => Cow::Borrowed(id),
+        match self.known_id() {
+            Some(id) => Cow::Borrowed(id),
             None => Cow::Owned(self.mark.place()),
         }
     }
 
+    fn known_id(&self) -> Option<&str> {
+        let (id, _) = self.identity.as_ref()?;
+        id.text(&self.payload)
+    }
+
     /// The event's type on the wire; empty where it is not known.
     pub(super) fn event_type(&self) -> &str {
-        self.identity.as_ref().map_or("", |(_, name)| name)
+        let identity = self.identity.as_ref();
+        identity
+            .and_then(|(_, name)| name.text(&self.payload))
+            .unwrap_or_default()
     }
 
     /// What the handler's arguments are made from.
-    pub(super) fn arrival(&self, attributes: Attributes) -> Arrival {
+    pub(super) fn arrival(&self, seen: Seen) -> Arrival {
         Arrival {
-            attributes,
+            seen,
+            body: self.payload.clone(),
             topic: self.mark.origin.subject.clone(),
             stored_at: self.mark.origin.stored_at,
             attempt: self.mark.run(),
@@ -119,7 +144,7 @@ impl Job {
     pub(super) fn lane_headers(&self, reason: &str, error: &str) -> Headers {
         let mut headers = lane_headers::carried(&self.headers);
         self.mark.write(&mut headers);
-        let event_id = self.identity.as_ref().map(|(id, _)| id.to_string());
+        let event_id = self.known_id().map(str::to_owned);
         Failed {
             event_id,
             reason: reason.to_owned(),
@@ -140,6 +165,10 @@ impl Job {
     pub(super) fn topic(&self) -> &str {
         &self.mark.origin.subject
     }
+}
+
+fn kept(text: &str) -> Place {
+    Place::Kept(Box::new(text.to_owned()))
 }
 
 /// Whether a message id can be an event's: not empty, one line, and short enough for a lane's header.

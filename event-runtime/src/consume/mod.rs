@@ -1,6 +1,7 @@
 //! One delivery, from arrival to settlement. Failing is an outcome here, so nothing in this folder gives up:
 //! what can't be handled is kept, and what can't be kept stays with the broker.
 
+mod batch;
 mod decode;
 mod failure;
 mod heartbeat;
@@ -14,6 +15,7 @@ mod report;
 mod retry;
 mod running;
 mod stop;
+mod tasks;
 mod worker;
 
 pub(crate) use self::failure::chain;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::batch::Batches;
 use super::failure::Failure;
 use super::heartbeat::{Heartbeats, Pulse};
 use super::invoke::Ended;
@@ -13,6 +14,7 @@ use super::job::Job;
 use super::lane::{Cancelled, Wait};
 use super::retry::{self, Next};
 use super::stop::Stop;
+use super::tasks::{self, Tasks};
 use crate::broker::{Broker, Delivery, Settle};
 use crate::handler::{HandlerPlan, Middleware, States};
 use crate::publish::Publisher;
@@ -32,7 +34,12 @@ pub(crate) struct Pipeline {
     pub(super) observers: Arc<[Arc<dyn Observer>]>,
     pub(super) middleware: Arc<[Arc<dyn Middleware>]>,
     pub(super) stop: Stop,
+    /// One for each event in hand.
     pub(super) permits: Arc<Semaphore>,
+    /// For a handler that takes several events at once.
+    pub(super) batches: Option<Batches>,
+    /// Where runs are shared by several tasks.
+    pub(super) tasks: Option<Tasks>,
     pub(super) waiting: Semaphore,
     pub(super) heartbeats: Heartbeats,
     pub(super) pulse: Arc<Pulse>,
@@ -71,10 +78,14 @@ impl Pipeline {
             stop,
         } = settings;
         Self {
-            permits: Arc::new(Semaphore::new(plan.concurrency.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(
+                plan.events_at_once().min(Semaphore::MAX_PERMITS),
+            )),
+            batches: Batches::new(&plan),
+            tasks: Tasks::new(&plan),
             waiting: Semaphore::new(WAITING),
             heartbeats: Heartbeats::default(),
-            pulse: Arc::new(Pulse::new()),
+            pulse: Arc::new(Pulse::new(tasks::slots(&plan))),
             plan,
             service,
             states,
@@ -104,9 +115,11 @@ impl Pipeline {
         delivery: Delivery,
         generation: &Arc<str>,
         from_lane: bool,
+        worker: usize,
         permit: OwnedSemaphorePermit,
     ) -> Option<OwnedSemaphorePermit> {
         let (mut job, settle) = Job::new(delivery, generation, from_lane, self.plan.event);
+        job.worker = worker;
         let mut permit = Some(permit);
         let settlement = match self.work(&mut job, &mut permit).await {
             Ok(()) => settle.done().await,
@@ -167,6 +180,10 @@ impl Pipeline {
 
     /// One run, and the storing of what it returned.
     async fn attempt(&self, job: &mut Job) -> Result<Run, Cancelled> {
+        if let Some(batches) = &self.batches {
+            // Boxed, so that single events don't carry what batches need.
+            return self.attempt_in_batch(batches, job).boxed().await;
+        }
         let stored = match self.invoke(job).await? {
             Ok(Ended::Done(messages)) if messages.is_empty() => Ok(()),
             Ok(Ended::Done(messages)) => self.store_output(job, messages).boxed().await?,

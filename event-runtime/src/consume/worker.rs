@@ -16,6 +16,9 @@ use super::running::Running;
 use super::stop::Phase;
 use crate::broker::{BrokerError, Delivery, Subscription};
 
+/// Never more than this is asked for at once.
+const MOST: usize = 5000;
+
 /// How long a durable that is gone is looked for again before the program gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -97,12 +100,11 @@ impl Worker {
     async fn consume(&self, mut subscription: Box<dyn Subscription>) -> Result<(), BrokerError> {
         let pipeline = &*self.pipeline;
         let generation: Arc<str> = subscription.generation().into();
-        let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.concurrency);
+        let mut pace = Pace::new(subscription.ack_wait(), pipeline.plan.events_at_once());
         let mut queue: VecDeque<Delivery> = VecDeque::new();
         let mut running = Running::new();
-        let consume = |delivery, permit| {
-            pipeline.consume(delivery, &generation, self.source.from_lane, permit)
-        };
+        let consume =
+            |delivery, permit| pipeline.start(delivery, &generation, self.source.from_lane, permit);
         let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
         let mut pause = Duration::ZERO;
         let ended = 'pull: loop {
@@ -196,7 +198,8 @@ impl Worker {
 
     /// How many deliveries could be taken now: as many as may run, and some ahead.
     fn demand(&self, pace: &mut Pace, queued: usize) -> usize {
-        (self.pipeline.permits.available_permits() + pace.ahead()).saturating_sub(queued)
+        let wanted = self.pipeline.permits.available_permits() + pace.ahead();
+        wanted.min(MOST).saturating_sub(queued)
     }
 
     fn report_broken(&self, error: &BrokerError) {

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::encode::encode_bare;
 use super::given::Given;
+use super::seen::Seen;
 use super::{Attributes, EnvelopeError, Headers};
 use crate::event::Event;
 
@@ -23,30 +24,29 @@ pub fn encode_binary<E: Event>(
 ) -> Result<(Headers, Vec<u8>), serde_json::Error> {
     let mut headers = Headers::new();
     attributes.each(|name, value| {
-        headers.append(&format!("{PREFIX}{name}"), encode_value(value));
+        headers.append(format!("{PREFIX}{name}"), encode_value(value));
     });
     Ok((headers, encode_bare(event)?))
 }
 
 /// Reads the attributes out of headers.
-pub(super) fn read_attributes(headers: &Headers) -> Result<Attributes, EnvelopeError> {
-    let mut attributes = Attributes::default();
-    let mut saw_spec_version = false;
+pub(super) fn read_attributes(headers: &Headers) -> Result<Seen, EnvelopeError> {
+    let mut seen = Seen::default();
     for (header, value) in headers.iter() {
         let Some(name) = attribute(header) else {
             continue;
         };
-        saw_spec_version |= name == "specversion";
         let value = decode_value(&name, value)?;
-        attributes.set(&name, Given::Text(value.into()), None)?;
+        seen.set(&name, Given::Text(value.into()), &[])?;
     }
-    if attributes.data_content_type.is_none()
+    if seen.data_content_type.is_absent()
         && let Some(media_type) = headers.get("content-type").filter(|text| !text.is_empty())
     {
         let media_type = Given::Text(media_type.into());
-        attributes.set("datacontenttype", media_type, None)?;
+        seen.set("datacontenttype", media_type, &[])?;
     }
-    attributes.check(saw_spec_version)
+    seen.check()?;
+    Ok(seen)
 }
 
 /// The attribute that a header stands for. Names of headers are of any case, those of attributes are not.

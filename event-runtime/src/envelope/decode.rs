@@ -3,13 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::attributes::ONCE;
-use super::given::{Given, Name};
+use super::given::Name;
 use super::incoming::{Incoming, Mode};
+use super::seen::{ONCE, Seen};
 use super::{Attributes, DecodeError, EnvelopeError, binary};
 use crate::event::{self, Event};
 
@@ -18,54 +17,76 @@ pub fn decode<'a, E: Event>(
     message: impl Into<Incoming<'a>>,
 ) -> Result<(Attributes, E), DecodeError> {
     let message = message.into();
-    if E::BARE {
-        return Ok(message.bare()?);
-    }
-    let (attributes, data) = match message.mode() {
-        Mode::Binary => {
-            let attributes = binary::read_attributes(message.headers)?;
-            (attributes, data(message.payload)?)
-        }
-        Mode::Structured => match structured(&message)? {
-            (attributes, Data::Typed(event)) => return Ok((attributes, event)),
-            (attributes, Data::Raw(raw)) => (attributes, raw),
-        },
-    };
-    let found = event::parse_wire_type(&attributes.event_type);
-    let Some((_, version)) = found.filter(|(name, _)| *name == E::NAME) else {
-        return Err(DecodeError::OtherEvent {
-            found: attributes.event_type.into(),
-            wanted: E::NAME,
-        });
-    };
-    let event = event::read::<E>(version, data)?;
-    Ok((attributes, event))
+    let mut seen = Seen::default();
+    let event = read_event::<E>(message, &mut seen)?;
+    Ok((seen.attributes(message.payload), event))
+}
+
+/// Reads a message as the event `E`, and its attributes as places in the body.
+#[cfg(feature = "runtime")]
+pub(crate) fn decode_boxed<E: Event>(
+    message: Incoming<'_>,
+    seen: &mut Seen,
+) -> Result<Box<E>, DecodeError> {
+    read_event::<E>(message, seen).map(Box::new)
 }
 
 /// Reads the attributes alone.
 pub fn read_attributes<'a>(message: impl Into<Incoming<'a>>) -> Result<Attributes, EnvelopeError> {
     let message = message.into();
+    let seen = see_attributes(message)?;
+    Ok(seen.attributes(message.payload))
+}
+
+/// Reads the attributes alone, as places in the body.
+pub(crate) fn see_attributes(message: Incoming<'_>) -> Result<Seen, EnvelopeError> {
     match message.mode() {
         Mode::Binary => binary::read_attributes(message.headers),
         Mode::Structured => {
-            let text = text(message.payload)?;
-            let envelope = read::<Raw>(text, message.bytes).map_err(EnvelopeError::NotJson)?;
-            Ok(envelope.check()?.0)
+            let mut seen = Seen::default();
+            read::<Raw>(text(message.payload)?, &mut seen).map_err(EnvelopeError::NotJson)??;
+            Ok(seen)
         }
     }
 }
 
+fn read_event<E: Event>(message: Incoming<'_>, seen: &mut Seen) -> Result<E, DecodeError> {
+    let data = if E::BARE {
+        let (bare, event) = message.bare()?;
+        *seen = bare;
+        return Ok(event);
+    } else if message.mode() == Mode::Binary {
+        *seen = binary::read_attributes(message.headers)?;
+        data(message.payload)?
+    } else {
+        match structured(message.payload, seen)? {
+            Data::Typed(event) => return Ok(event),
+            Data::Raw(raw) => raw,
+        }
+    };
+    let found = seen.event_type.text(message.payload).unwrap_or_default();
+    let Some((_, version)) = event::parse_wire_type(found).filter(|(name, _)| *name == E::NAME)
+    else {
+        return Err(DecodeError::OtherEvent {
+            found: found.to_owned(),
+            wanted: E::NAME,
+        });
+    };
+    Ok(event::read::<E>(version, data)?)
+}
+
 fn structured<'a, E: Event>(
-    message: &Incoming<'a>,
-) -> Result<(Attributes, Data<'a, E>), EnvelopeError> {
-    let text = text(message.payload)?;
-    if let Ok(envelope) = read::<Typed<E>>(text, message.bytes) {
-        return envelope.check();
+    payload: &'a [u8],
+    seen: &mut Seen,
+) -> Result<Data<'a, E>, EnvelopeError> {
+    let text = text(payload)?;
+    if let Ok(data) = read::<Typed<E>>(text, seen) {
+        return data;
     }
     // Either the envelope is broken or the data is; only a second look can tell.
-    let envelope = read::<Raw>(text, message.bytes).map_err(EnvelopeError::NotJson)?;
-    let (attributes, raw) = envelope.check()?;
-    Ok((attributes, Data::Raw(raw)))
+    *seen = Seen::default();
+    let raw = read::<Raw>(text, seen).map_err(EnvelopeError::NotJson)??;
+    Ok(Data::Raw(raw))
 }
 
 /// The body of an event in binary mode: its data, or none.
@@ -85,14 +106,20 @@ fn text(payload: &[u8]) -> Result<&str, EnvelopeError> {
     })
 }
 
+/// Reads an envelope: the outer error is one of JSON or of the data, the inner one breaks a rule of attributes.
 fn read<'de, R: ReadData<'de>>(
     text: &'de str,
-    bytes: Option<&Bytes>,
-) -> Result<Envelope<R::Data>, serde_json::Error> {
+    seen: &mut Seen,
+) -> Result<Result<R::Data, EnvelopeError>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let envelope = Reader::<R>(bytes, PhantomData).deserialize(&mut deserializer)?;
+    let reader = Reader::<R> {
+        body: text.as_bytes(),
+        seen,
+        data: PhantomData,
+    };
+    let data = reader.deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(envelope)
+    Ok(data)
 }
 
 /// How `data` is read, given the type if that was seen before it.
@@ -140,27 +167,15 @@ impl<'de> ReadData<'de> for Raw {
     }
 }
 
-struct Envelope<D> {
-    attributes: Attributes,
-    saw_spec_version: bool,
-    broken: Option<EnvelopeError>,
-    data: D,
+/// Reads an envelope into what is seen of it.
+struct Reader<'a, R> {
+    body: &'a [u8],
+    seen: &'a mut Seen,
+    data: PhantomData<R>,
 }
-
-impl<D> Envelope<D> {
-    fn check(self) -> Result<(Attributes, D), EnvelopeError> {
-        match self.broken {
-            Some(error) => Err(error),
-            None => Ok((self.attributes.check(self.saw_spec_version)?, self.data)),
-        }
-    }
-}
-
-/// Reads a message, whose bytes its attributes may share.
-struct Reader<'a, R>(Option<&'a Bytes>, PhantomData<R>);
 
 impl<'de, R: ReadData<'de>> DeserializeSeed<'de> for Reader<'_, R> {
-    type Value = Envelope<R::Data>;
+    type Value = Result<R::Data, EnvelopeError>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -168,31 +183,29 @@ impl<'de, R: ReadData<'de>> DeserializeSeed<'de> for Reader<'_, R> {
 }
 
 impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<'_, R> {
-    type Value = Envelope<R::Data>;
+    type Value = Result<R::Data, EnvelopeError>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object with the attributes of a CloudEvent")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut attributes = Attributes::default();
-        let mut saw_spec_version = false;
+        let Self { body, seen, .. } = self;
         let mut broken = None;
         let mut data = None;
         let mut base64 = false;
         while let Some(Name(name)) = map.next_key()? {
             match &*name {
                 "data" => {
-                    let read = R::read(&attributes.event_type, &mut map)?;
+                    let event_type = seen.event_type.text(body).unwrap_or_default();
+                    let read = R::read(event_type, &mut map)?;
                     if data.replace(read).is_some() {
                         broken.get_or_insert(EnvelopeError::rule(&name, ONCE));
                     }
                 }
                 "data_base64" => base64 |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 _ => {
-                    let value = map.next_value::<Given<'_>>()?;
-                    saw_spec_version |= name == "specversion" && !matches!(value, Given::Null);
-                    if let Err(error) = attributes.set(&name, value, self.0) {
+                    if let Err(error) = seen.set(&name, map.next_value()?, body) {
                         broken.get_or_insert(error);
                     }
                 }
@@ -203,11 +216,7 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<'_, R> {
             let error = data.as_ref().map_or(EnvelopeError::BinaryData, |_| both());
             broken.get_or_insert(error);
         }
-        Ok(Envelope {
-            attributes,
-            saw_spec_version,
-            broken,
-            data: data.unwrap_or_else(R::absent),
-        })
+        let checked = broken.map_or_else(|| seen.check(), Err);
+        Ok(checked.map(|()| data.unwrap_or_else(R::absent)))
     }
 }

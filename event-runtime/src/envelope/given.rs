@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -18,18 +16,6 @@ pub(super) enum Given<'a> {
 
 /// The name of a member.
 pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
-
-/// A text for longer than the message is looked at: a part of its bytes where that is possible, else a copy.
-pub(super) fn keep(bytes: Option<&Bytes>, text: Cow<'_, str>) -> ByteString {
-    match (bytes, text) {
-        (Some(bytes), Cow::Borrowed(text)) => bytes
-            .slice_ref(text.as_bytes())
-            .try_into()
-            .unwrap_or_else(|_| text.into()),
-        (None, Cow::Borrowed(text)) => text.into(),
-        (_, Cow::Owned(text)) => text.into(),
-    }
-}
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -27,7 +27,7 @@ impl Headers {
     }
 
     /// Adds a header beside those that have this name.
-    pub fn append(&mut self, name: &str, value: impl Into<ByteString>) {
+    pub fn append(&mut self, name: impl Into<ByteString>, value: impl Into<ByteString>) {
         self.0.push((name.into(), value.into()));
     }
 

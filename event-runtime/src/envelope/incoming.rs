@@ -2,10 +2,8 @@
 
 use std::str::FromStr;
 
-use bytes::Bytes;
-use bytestring::ByteString;
-
-use super::{Attributes, Headers};
+use super::Headers;
+use super::seen::Seen;
 use crate::event::{Event, Read, VersionError};
 
 /// A message as it arrived: what an event is read from.
@@ -17,8 +15,6 @@ pub struct Incoming<'a> {
     pub headers: &'a Headers,
     /// Its body.
     pub payload: &'a [u8],
-    /// The body once more, where what is read from it may share it.
-    pub(super) bytes: Option<&'a Bytes>,
     source: &'a str,
     id: &'a str,
 }
@@ -29,18 +25,8 @@ impl<'a> Incoming<'a> {
         Self {
             headers,
             payload,
-            bytes: None,
             source: "",
             id: "",
-        }
-    }
-
-    /// A message of these parts, whose attributes are parts of its body instead of copies.
-    #[cfg(feature = "runtime")]
-    pub(crate) fn sharing(headers: &'a Headers, payload: &'a Bytes) -> Self {
-        Self {
-            bytes: Some(payload),
-            ..Self::new(headers, payload)
         }
     }
 
@@ -50,17 +36,11 @@ impl<'a> Incoming<'a> {
     }
 
     /// Reads the body as the data of a bare event.
-    pub(super) fn bare<E: Event>(&self) -> Result<(Attributes, E), VersionError> {
+    pub(super) fn bare<E: Event>(&self) -> Result<(Seen, E), VersionError> {
         let Read(event) =
             serde_json::from_slice::<Read<E>>(self.payload).map_err(VersionError::Data)?;
-        let attributes = Attributes {
-            id: self.id.into(),
-            source: self.source.into(),
-            event_type: ByteString::from_static(E::WIRE_TYPE),
-            partition_key: event.key().map(Into::into),
-            ..Attributes::default()
-        };
-        Ok((attributes, event))
+        let seen = Seen::bare(self.source, self.id, E::WIRE_TYPE, event.key());
+        Ok((seen, event))
     }
 
     /// How it holds its event. What says nothing is read as structured, which says what is wrong with it.

@@ -31,6 +31,8 @@ mod error;
 mod given;
 mod headers;
 mod incoming;
+mod place;
+mod seen;
 mod uri;
 
 pub use bytestring::ByteString;
@@ -40,12 +42,18 @@ pub use self::binary::encode_binary;
 #[cfg(feature = "runtime")]
 pub(crate) use self::binary::{decode_value, encode_value};
 pub use self::decode::{decode, read_attributes};
+#[cfg(feature = "runtime")]
+pub(crate) use self::decode::{decode_boxed, see_attributes};
 pub use self::encode::encode;
 #[cfg(feature = "runtime")]
 pub(crate) use self::encode::{Head, encode_bare, encode_head};
 pub use self::error::{DecodeError, EnvelopeError};
 pub use self::headers::Headers;
 pub use self::incoming::{Incoming, Mode};
+#[cfg(feature = "runtime")]
+pub(crate) use self::place::Place;
+#[cfg(feature = "runtime")]
+pub(crate) use self::seen::Seen;
 
 /// The content type of a structured CloudEvent in JSON.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";

@@ -1,20 +1,27 @@
-//! One event at one handler, as its arguments see it.
+//! One run of a handler, as its arguments see it.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::States;
-use crate::envelope::Attributes;
+use super::batch::Arrivals;
+use crate::envelope::{Place, Seen};
 use crate::publish::{Cause, Publisher};
 
 /// One event at one handler: what its arguments are made from. What no argument asks for is not made.
+///
+/// A [`Batch`](crate::Batch) has one context for all of its events: [`batch`](Self::batch) has what is known about
+/// each.
 #[derive(Debug, Clone)]
 pub struct Context {
     handler: &'static str,
+    /// In a batch that of its first event.
     arrival: Arrival,
+    batch: Option<Arc<Arrivals>>,
     states: Arc<States>,
     /// The app's publisher, whose events have no cause.
     unbound: Publisher,
@@ -25,7 +32,8 @@ pub struct Context {
 /// What came with an event, and how it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
-    pub(crate) attributes: Attributes,
+    pub(crate) seen: Seen,
+    pub(crate) body: Bytes,
     /// The topic that it was published to.
     pub(crate) topic: ByteString,
     /// When the broker stored it.
@@ -38,7 +46,30 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     fn time(&self) -> Timestamp {
-        self.attributes.time.unwrap_or(self.stored_at)
+        self.seen.time.unwrap_or(self.stored_at)
+    }
+
+    fn text(&self, place: &Place) -> Option<String> {
+        place.text(&self.body).map(str::to_owned)
+    }
+
+    /// The same as users see it.
+    pub(super) fn metadata(&self) -> Metadata {
+        let Self { seen, topic, .. } = self;
+        let optional = |place| self.text(place);
+        let required = |place| optional(place).unwrap_or_default();
+        Metadata {
+            id: required(&seen.id),
+            source: required(&seen.source),
+            event_type: required(&seen.event_type),
+            time: self.time(),
+            topic: topic.to_string(),
+            key: optional(&seen.partition_key),
+            attempt: self.attempt,
+            correlation_id: optional(&seen.correlation_id),
+            causation_id: optional(&seen.causation_id),
+            trace_parent: optional(&seen.trace_parent),
+        }
     }
 }
 
@@ -52,6 +83,7 @@ impl Context {
         Self {
             handler,
             arrival,
+            batch: None,
             states,
             unbound: publisher,
             metadata: OnceLock::new(),
@@ -59,33 +91,27 @@ impl Context {
         }
     }
 
-    /// What is known about the event besides its data.
+    /// The context of a batch.
+    pub(crate) fn of_batch(
+        handler: &'static str,
+        batch: Arc<Arrivals>,
+        states: Arc<States>,
+        publisher: Publisher,
+    ) -> Self {
+        Self {
+            batch: Some(Arc::clone(&batch)),
+            ..Self::new(handler, batch.first().clone(), states, publisher)
+        }
+    }
+
+    /// What is known about the event besides its data; in a batch, about its first event.
     pub fn metadata(&self) -> &Metadata {
-        self.metadata.get_or_init(|| {
-            let Attributes {
-                id,
-                source,
-                event_type,
-                partition_key,
-                correlation_id,
-                causation_id,
-                trace_parent,
-                ..
-            } = &self.arrival.attributes;
-            let text = |text: &Option<ByteString>| text.as_ref().map(ByteString::to_string);
-            Metadata {
-                id: id.to_string(),
-                source: source.to_string(),
-                event_type: event_type.to_string(),
-                time: self.arrival.time(),
-                topic: self.arrival.topic.to_string(),
-                key: text(partition_key),
-                attempt: self.arrival.attempt,
-                correlation_id: text(correlation_id),
-                causation_id: text(causation_id),
-                trace_parent: text(trace_parent),
-            }
-        })
+        self.metadata.get_or_init(|| self.arrival.metadata())
+    }
+
+    /// What is known about each event of a batch; `None` in a handler of single events.
+    pub fn batch(&self) -> Option<&[Metadata]> {
+        self.batch.as_deref().map(Arrivals::metadata)
     }
 
     /// The app's state.
@@ -93,23 +119,23 @@ impl Context {
         &self.states
     }
 
-    /// Publishes events caused by this one.
+    /// Publishes events caused by this one. In a batch they are caused by none of its events, and have new ids on
+    /// each run.
     pub fn publisher(&self) -> &Publisher {
+        if self.batch.is_some() {
+            // Ids that are made of an input would be given twice where a batch is split, and the second event
+            // taken for the first.
+            return &self.unbound;
+        }
         self.publisher.get_or_init(|| {
-            let Attributes {
-                id,
-                source,
-                correlation_id,
-                trace_parent,
-                ..
-            } = &self.arrival.attributes;
+            let Arrival { seen, body, .. } = &self.arrival;
             self.unbound.caused_by(Cause {
                 handler: self.handler,
-                source: source.clone(),
-                id: id.clone(),
+                source: seen.source.shared(body).unwrap_or_default(),
+                id: seen.id.shared(body).unwrap_or_default(),
                 time: self.arrival.time(),
-                correlation_id: correlation_id.clone(),
-                trace_parent: trace_parent.clone(),
+                correlation_id: seen.correlation_id.shared(body),
+                trace_parent: seen.trace_parent.shared(body),
                 fresh: self.arrival.fresh,
                 published: std::sync::Mutex::default(),
             })

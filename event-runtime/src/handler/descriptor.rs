@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{Context, Needs, Outcome};
+use super::{BatchOptions, Context, Needs, Outcome};
 use crate::broker::Start;
-use crate::envelope::{Attributes, DecodeError, Incoming};
+use crate::envelope::{DecodeError, Incoming, Seen};
 use crate::event::EventDescriptor;
 
 /// An event whose type only its handler knows.
@@ -38,7 +38,7 @@ pub struct HandlerDescriptor {
     pub options: HandlerOptions,
     /// Reads the event out of a message.
     pub decode: fn(Incoming<'_>) -> Result<Received, DecodeError>,
-    /// Runs the function once.
+    /// Runs the function once, on an event, or on a batch of them.
     pub invoke: fn(BoxedEvent, Context) -> BoxFuture<'static, Outcome>,
 }
 
@@ -67,8 +67,12 @@ inventory::collect!(HandlerDescriptor);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[doc(hidden)]
 pub struct HandlerOptions {
-    /// Events handled at once by one process.
+    /// Events, or batches, handled at once by one process.
     pub concurrency: Option<usize>,
+    /// Tasks that share the runs.
+    pub tasks: Option<usize>,
+    /// How large batches are, for a handler that takes them.
+    pub batch: Option<BatchOptions>,
     /// Runs before an event becomes a dead letter, the first included.
     pub retry_max: Option<u32>,
     /// The delay before the second run.
@@ -89,6 +93,8 @@ impl HandlerOptions {
     /// Nothing said.
     pub const NONE: Self = Self {
         concurrency: None,
+        tasks: None,
+        batch: None,
         retry_max: None,
         retry_base: None,
         retry_cap: None,
@@ -149,7 +155,7 @@ impl Default for RetryPolicy {
 #[doc(hidden)]
 pub struct Received {
     /// What the envelope says.
-    pub attributes: Attributes,
+    pub(crate) seen: Seen,
     /// The event.
     pub event: BoxedEvent,
 }
@@ -157,7 +163,7 @@ pub struct Received {
 impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Received")
-            .field("attributes", &self.attributes)
+            .field("seen", &self.seen)
             .finish_non_exhaustive()
     }
 }

@@ -28,6 +28,11 @@ use crate::publish::Publisher;
 ///     }
 /// }
 /// ```
+///
+/// In a handler of batches it is made once for each run, from the context of the whole [`Batch`]: what is made of
+/// state only works there as anywhere, and what is made of an event's metadata has to look at [`Context::batch`].
+///
+/// [`Batch`]: crate::handler::Batch
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be an argument of a handler",
     label = "not something that a handler can ask for",

@@ -14,6 +14,10 @@ use super::{BoxedEvent, Context, HandlerDescriptor, Metadata, Outcome};
 /// `Outcome::Failed(HandlerError::reject("…"))` or `HandlerError::retry("…")` without calling [`Next::run`].
 /// The first one added is the outermost.
 ///
+/// Around a handler of batches it is called once for each run of a batch, the runs of its halves included:
+/// [`Call::metadata`] is that of the first event, and `call.context().batch()` has each event's. A panic or error in
+/// it fails the run, so the batch is split.
+///
 /// ```
 /// use event_runtime::handler::{BoxFuture, Call, Middleware, Next, Outcome};
 ///
@@ -52,7 +56,7 @@ impl Call {
         self.handler
     }
 
-    /// The event's id, topic, attempt and the like.
+    /// The event's id, topic, attempt and the like; those of the first event of a batch.
     pub fn metadata(&self) -> &Metadata {
         self.context.metadata()
     }

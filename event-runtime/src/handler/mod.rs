@@ -1,6 +1,7 @@
 //! What a handler is to the runtime: a descriptor found at link time, what its arguments are made from, and
 //! what becomes of what it returns.
 
+mod batch;
 mod catalog;
 mod context;
 mod descriptor;
@@ -14,6 +15,10 @@ mod reason;
 mod set;
 mod state;
 
+pub(crate) use self::batch::{Arrivals, Collected, Failures};
+pub use self::batch::{Batch, BatchPolicy, IntoHandlerError};
+#[doc(hidden)]
+pub use self::batch::{BatchOptions, Plain, Reported, ReturnedFromBatch};
 pub(crate) use self::catalog::Catalog;
 pub use self::catalog::Fault;
 pub(crate) use self::context::Arrival;

@@ -130,7 +130,8 @@ impl Outcome {
     /// For generated code: makes messages of what the handler returned.
     #[doc(hidden)]
     pub fn done(events: impl IntoEvents, context: &Context) -> Self {
-        let mut outgoing = Outgoing::new(context.publisher());
+        let publisher = || context.publisher();
+        let mut outgoing = Outgoing::new(&publisher);
         events.into_events(&mut outgoing);
         match outgoing.finish() {
             Ok(messages) => Self::Done(messages),

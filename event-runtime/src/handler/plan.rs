@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Fault, HandlerDescriptor, RetryPolicy};
+use super::batch::MOST;
+use super::{BatchPolicy, Fault, HandlerDescriptor, RetryPolicy};
 use crate::broker::Start;
 use crate::event::{EventDescriptor, TopicTemplate};
 
@@ -32,6 +33,12 @@ impl Default for Defaults {
 pub struct Overrides {
     /// `EVENT_HANDLER_…_CONCURRENCY`
     pub concurrency: Option<usize>,
+    /// `EVENT_HANDLER_…_TASKS`
+    pub tasks: Option<usize>,
+    /// `EVENT_HANDLER_…_BATCH_MAX`
+    pub batch_max: Option<usize>,
+    /// `EVENT_HANDLER_…_BATCH_WAIT`
+    pub batch_wait: Option<Duration>,
     /// `EVENT_HANDLER_…_TIMEOUT`
     pub timeout: Option<Duration>,
     /// `EVENT_HANDLER_…_RETRY_MAX`
@@ -55,8 +62,12 @@ pub struct HandlerPlan {
     pub filter: String,
     /// Where it begins on a stream that already holds matching events.
     pub start: Option<Start>,
-    /// Events handled at once by one process.
+    /// Events, or batches, handled at once by one process.
     pub concurrency: usize,
+    /// Tasks that share the runs: so many of them can use a thread each.
+    pub tasks: usize,
+    /// How large batches are, for a handler that takes them.
+    pub batch: Option<BatchPolicy>,
     /// The longest that one run may take.
     pub timeout: Duration,
     /// How often and after which delays a failed event is run again.
@@ -129,6 +140,30 @@ impl HandlerPlan {
         if concurrency == 0 {
             fault("`concurrency` is 0, and nothing would ever run: write at least 1");
         }
+        let tasks = own.tasks.or(options.tasks).unwrap_or(1);
+        if tasks == 0 {
+            fault("`tasks` is 0, and nothing would ever run: write at least 1");
+        }
+        if tasks > concurrency {
+            fault(&format!(
+                "`tasks = {tasks}` is more than the {concurrency} that run at once, and the others would idle: write `concurrency = {tasks}` as well, or fewer tasks"
+            ));
+        }
+        let batch = options.batch.map(|options| {
+            let BatchPolicy { max, wait } = BatchPolicy::default();
+            BatchPolicy {
+                max: own.batch_max.or(options.max).unwrap_or(max),
+                wait: own.batch_wait.or(options.wait).unwrap_or(wait),
+            }
+        });
+        if batch.is_none() && (own.batch_max.is_some() || own.batch_wait.is_some()) {
+            fault(
+                "its environment has a `…_BATCH_…`, and it takes one event at a time: leave the variable out, or take a `Batch<…>`",
+            );
+        }
+        if batch.is_some_and(|batch| !(1..=MOST).contains(&batch.max)) {
+            fault(&format!("`max` of a batch is a number from 1 to {MOST}"));
+        }
         if timeout.is_zero() {
             fault("`timeout` is 0, and nothing would ever finish: write a longer one");
         }
@@ -142,6 +177,8 @@ impl HandlerPlan {
             filter,
             start,
             concurrency,
+            tasks,
+            batch,
             timeout,
             retry,
             skips_others: options.skip_others,
@@ -166,10 +203,16 @@ impl HandlerPlan {
         module.split_once("::").map_or(module, |(home, _)| home)
     }
 
+    /// How many events one process handles at once: the runs, times the events of a batch.
+    pub fn events_at_once(&self) -> usize {
+        let each = self.batch.map_or(1, |batch| batch.max);
+        self.concurrency.saturating_mul(each)
+    }
+
     /// How many deliveries may be unsettled at once over all instances: four times what one process handles,
     /// with room for what waits in place.
     pub fn max_ack_pending(&self) -> usize {
-        (self.concurrency * 4).max(1000)
+        self.events_at_once().saturating_mul(4).max(1000)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::publish::Provision;
 /// | `EVENT_ENVELOPE` | how events are written: `structured` JSON, or `binary` (attributes as headers); both are read | `structured` |
 /// | `EVENT_LOG` | what is logged, as in `info,event_runtime=debug` | `info` |
 /// | `EVENT_DEAD_LETTER_AGE` | how long a dead letter is kept, at least `1s`; set when its stream is created | `30d` |
-/// | `EVENT_HANDLER_<NAME>_CONCURRENCY`, `_TIMEOUT`, `_RETRY_MAX`, `_RETRY_BASE`, `_RETRY_CAP` | one handler's settings, over its attribute | |
+/// | `EVENT_HANDLER_<NAME>_CONCURRENCY`, `_TASKS`, `_TIMEOUT`, `_RETRY_MAX`, `_RETRY_BASE`, `_RETRY_CAP`, `_BATCH_MAX`, `_BATCH_WAIT` | one handler's settings, over its attribute | |
 /// | `EVENT_NATS_CREDENTIALS` | a credentials file | |
 /// | `EVENT_NATS_USER`, `EVENT_NATS_PASSWORD`, `EVENT_NATS_TOKEN` | secrets; better here than in the address | |
 /// | `EVENT_NATS_CA`, `EVENT_NATS_CERT`, `EVENT_NATS_KEY` | PEM files for TLS | the system's authorities |
@@ -160,6 +160,9 @@ fn overrides(
         };
         let settings = [
             "CONCURRENCY",
+            "TASKS",
+            "BATCH_MAX",
+            "BATCH_WAIT",
             "TIMEOUT",
             "RETRY_MAX",
             "RETRY_BASE",
@@ -183,10 +186,15 @@ fn overrides(
         let own = all.entry(handler).or_default();
         let value = value.trim();
         let whole: Option<u32> = value.parse().ok().filter(|number| *number > 0);
+        let size = whole.and_then(|number| usize::try_from(number).ok());
         let (good, rule) = match setting {
-            "CONCURRENCY" => {
-                own.concurrency = whole.and_then(|number| usize::try_from(number).ok());
-                (own.concurrency.is_some(), "a whole number above 0")
+            "CONCURRENCY" | "TASKS" | "BATCH_MAX" => {
+                match setting {
+                    "CONCURRENCY" => own.concurrency = size,
+                    "TASKS" => own.tasks = size,
+                    _ => own.batch_max = size,
+                }
+                (size.is_some(), "a whole number above 0")
             }
             "RETRY_MAX" => {
                 own.retry_max = whole;
@@ -196,6 +204,7 @@ fn overrides(
                 let duration = parse_duration(value);
                 match setting {
                     "TIMEOUT" => own.timeout = duration,
+                    "BATCH_WAIT" => own.batch_wait = duration,
                     "RETRY_BASE" => own.retry_base = duration,
                     _ => own.retry_cap = duration,
                 }

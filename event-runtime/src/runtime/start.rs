@@ -210,8 +210,7 @@ impl Prepared {
                 let worker = Worker::new(Arc::clone(&pipeline), source);
                 begun.push((plan.name(), worker, subscription));
             }
-            // In a task of its own: a handler that blocks its thread must not stop it.
-            beats.spawn(async move { pipeline.keep_alive(ack_wait).await });
+            spawn_helpers(&mut beats, pipeline, ack_wait);
         }
         // Only now, when every one has its place: a start that fails has begun nothing.
         for (handler, worker, subscription) in begun {
@@ -249,6 +248,16 @@ impl Prepared {
                 .collect(),
         })
     }
+}
+
+/// What goes on beside the workers of one handler until the end.
+fn spawn_helpers(beats: &mut JoinSet<()>, pipeline: Arc<Pipeline>, ack_wait: Duration) {
+    for number in 0..pipeline.task_count() {
+        let pipeline = Arc::clone(&pipeline);
+        beats.spawn(async move { pipeline.run_task(number).await });
+    }
+    // In a task of its own: a handler that blocks its thread must not stop it.
+    beats.spawn(async move { pipeline.keep_alive(ack_wait).await });
 }
 
 fn warn_of_one_thread() {

@@ -20,7 +20,7 @@ pub(crate) fn handlers(handlers: &[HandlerPlan]) -> String {
             },
             handler.event.wire_type.to_owned(),
             handler.filter.clone(),
-            handler.concurrency.to_string(),
+            at_once(handler),
             format!(
                 "{}, {:?} to {}",
                 retry.max.saturating_sub(1),
@@ -31,6 +31,19 @@ pub(crate) fn handlers(handlers: &[HandlerPlan]) -> String {
         ]);
     }
     columns(&rows)
+}
+
+/// `16`, `4 batches of 500`, `8 in 8 tasks`.
+fn at_once(handler: &HandlerPlan) -> String {
+    let runs = handler.concurrency;
+    let batches = handler.batch.map_or_else(String::new, |batch| {
+        let s = if runs == 1 { "" } else { "es" };
+        format!(" batch{s} of {}", batch.max)
+    });
+    match handler.tasks {
+        1 => format!("{runs}{batches}"),
+        tasks => format!("{runs}{batches} in {tasks} tasks"),
+    }
 }
 
 /// Rows of equal length as left-aligned columns.

@@ -5,7 +5,7 @@ use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use bytestring::ByteString;
 
 use crate::broker::BrokerError;
-use crate::envelope::{self, Headers};
+use crate::envelope::{CONTENT_TYPE, Headers};
 
 /// The server recognises a repeated message by this header.
 pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -22,16 +22,13 @@ pub(super) struct Kept(HeaderMap);
 impl Kept {
     pub(super) fn new() -> Self {
         let name = HeaderName::from_static("Content-Type");
-        Self(HeaderMap::from_iter([(
-            name,
-            envelope::CONTENT_TYPE.into(),
-        )]))
+        Self(HeaderMap::from_iter([(name, CONTENT_TYPE.into())]))
     }
 
     /// Headers for the server, of a message that was checked.
     pub(super) fn write(&self, subject: &str, headers: &Headers) -> Result<HeaderMap, BrokerError> {
         let mut rest = headers.iter().peekable();
-        let begins = rest.next_if_eq(&("Content-Type", envelope::CONTENT_TYPE));
+        let begins = rest.next_if_eq(&("Content-Type", CONTENT_TYPE));
         let mut map = match begins {
             Some(_) => self.0.clone(),
             None => HeaderMap::new(),
@@ -51,23 +48,32 @@ impl Kept {
     }
 }
 
-/// Headers of a delivery.
-pub(super) fn read(map: Option<&HeaderMap>) -> Headers {
-    let Some(map) = map else {
-        return Headers::new();
-    };
-    map.iter()
-        .filter(|(name, _)| !is_ours(name.as_ref()))
-        .flat_map(|(name, values)| {
-            let name: &str = name.as_ref();
-            values.iter().map(move |value| (name, value.as_str()))
-        })
-        .collect()
+/// Headers of a delivery, and the message id that it was published with.
+pub(super) fn read(map: Option<&HeaderMap>) -> (Headers, Option<ByteString>) {
+    let mut headers = Headers::new();
+    let mut id = None;
+    for (name, values) in map.into_iter().flat_map(HeaderMap::iter) {
+        let name: &str = name.as_ref();
+        if name == MESSAGE_ID {
+            id = values.first().map(|id| id.as_str().into());
+        } else if !is_ours(name) {
+            for value in values {
+                headers.append(known(name), known(value.as_str()));
+            }
+        }
+    }
+    (headers, id)
 }
 
-/// The message id that a delivery was published with.
-pub(super) fn message_id(map: &HeaderMap) -> Option<ByteString> {
-    map.get(MESSAGE_ID).map(|id| id.as_str().into())
+/// A text, without a copy where it is one that nearly every message has.
+fn known(text: &str) -> ByteString {
+    match ["Content-Type", CONTENT_TYPE]
+        .into_iter()
+        .find(|known| *known == text)
+    {
+        Some(known) => ByteString::from_static(known),
+        None => text.into(),
+    }
 }
 
 /// Headers as the server stores them: `NATS/1.0`, then a line each. Read as the client reads those of a delivery:

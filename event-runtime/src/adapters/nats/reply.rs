@@ -4,17 +4,27 @@ use jiff::Timestamp;
 
 /// Sequence, deliveries and time from `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.….time.…`.
 pub(super) fn parse(reply: &str) -> Option<(u64, u64, Timestamp)> {
-    let before = match reply.bytes().filter(|&byte| byte == b'.').count() {
-        8 => 4,
-        10.. => 6,
+    let words = || reply.as_bytes().split(|&byte| byte == b'.');
+    let before = match words().count() {
+        9 => 4,
+        11.. => 6,
         _ => return None,
     };
-    let mut words = reply.split('.').skip(before);
-    let deliveries = words.next()?.parse().ok()?;
-    let sequence = words.next()?.parse().ok()?;
-    let nanos: i64 = words.nth(1)?.parse().ok()?;
+    let mut words = words().skip(before);
+    let deliveries = number(words.next()?)?;
+    let sequence = number(words.next()?)?;
+    let nanos = number(words.nth(1)?)?;
     let time = Timestamp::from_nanosecond(nanos.into()).ok()?;
     Some((sequence, deliveries, time))
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let shown = |number: u64, digit: &u8| {
+        let value = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(value)
+    };
+    let some = !digits.is_empty();
+    some.then(|| digits.iter().try_fold(0, shown)).flatten()
 }
 
 /// The address of a delivery that was not read from the connection. The server finds it by its sequence in the

@@ -171,11 +171,12 @@ impl NatsSubscription {
                 "the server sent an acknowledgement address that can't be read: `{address}`"
             )));
         };
+        let (headers, message_id) = headers::read(map.as_ref());
         Ok(Delivery {
             subject: (&*subject).into(),
-            headers: headers::read(map.as_ref()),
+            headers,
             payload,
-            message_id: map.as_ref().and_then(headers::message_id),
+            message_id,
             origin: Origin {
                 stream: Arc::clone(&self.stream),
                 sequence,

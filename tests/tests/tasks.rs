@@ -1,0 +1,153 @@
+//! `#[handler(tasks = n)]`: handlers that block their thread, on each broker.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use event_runtime::adapters::memory::Memory;
+use event_runtime::{Batch, State, handler};
+use event_tests::nats::TestNats;
+use event_tests::service::{Seen, Task, World, dead_letters, give, task};
+
+/// Where blocking handlers meet: how many are here, and how many were at once.
+#[derive(Debug, Clone, Default)]
+struct Meeting(Arc<(Mutex<(u32, u32)>, Condvar)>);
+
+impl Meeting {
+    /// Blocks the thread until another one is here too, or until this time has passed.
+    fn wait(&self, time: Duration) {
+        let (here, changed) = &*self.0;
+        let mut counts = here.lock().unwrap();
+        counts.0 += 1;
+        counts.1 = counts.1.max(counts.0);
+        changed.notify_all();
+        let (mut counts, _) = changed
+            .wait_timeout_while(counts, time, |counts| counts.1 < 2)
+            .unwrap();
+        counts.0 -= 1;
+    }
+
+    fn most_at_once(&self) -> u32 {
+        self.0.0.lock().unwrap().1
+    }
+}
+
+#[handler(tasks = 2, timeout = "1m", start = "all")]
+async fn in_two_tasks(_task: Task, State((meeting, time)): State<(Meeting, Duration)>) {
+    meeting.wait(time);
+}
+
+#[handler(timeout = "1m", start = "all")]
+async fn in_one_task(_task: Task, State((meeting, time)): State<(Meeting, Duration)>) {
+    meeting.wait(time);
+}
+
+#[handler(
+    batch(max = 2, wait = "10ms"),
+    tasks = 2,
+    timeout = "1m",
+    start = "all"
+)]
+async fn batches_in_two_tasks(
+    _tasks: Batch<Task>,
+    State((meeting, time)): State<(Meeting, Duration)>,
+) {
+    meeting.wait(time);
+}
+
+fn four() -> Vec<Task> {
+    ["a", "b", "c", "d"].map(task).to_vec()
+}
+
+macro_rules! on_threads {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn memory() {
+                super::$name(super::World::Memory(super::Memory::new())).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn nats() {
+                super::$name(super::World::Nats(super::TestNats::start())).await;
+            }
+        }
+    )*};
+}
+
+on_threads!(
+    two_tasks_run_two_blocking_handlers_at_once,
+    one_task_runs_one_after_the_other,
+    batches_run_in_tasks_too,
+    tasks_retry_and_settle_like_workers,
+);
+
+async fn two_tasks_run_two_blocking_handlers_at_once(world: World) {
+    let meeting = Meeting::default();
+    let state = (meeting.clone(), Duration::from_secs(30));
+    let app = world.app().only((in_two_tasks,)).with_state(state);
+    let running = app.start().await.unwrap();
+    give(&running, &four()).await;
+    assert_eq!(meeting.most_at_once(), 2);
+    running.stop().await.unwrap();
+}
+
+async fn one_task_runs_one_after_the_other(world: World) {
+    let meeting = Meeting::default();
+    let state = (meeting.clone(), Duration::from_millis(100));
+    let app = world.app().only((in_one_task,)).with_state(state);
+    let running = app.start().await.unwrap();
+    give(&running, &four()).await;
+    assert_eq!(meeting.most_at_once(), 1);
+    running.stop().await.unwrap();
+}
+
+async fn batches_run_in_tasks_too(world: World) {
+    let meeting = Meeting::default();
+    let state = (meeting.clone(), Duration::from_secs(30));
+    let app = world.app().only((batches_in_two_tasks,)).with_state(state);
+    let running = app.start().await.unwrap();
+    give(&running, &four()).await;
+    assert_eq!(meeting.most_at_once(), 2);
+    running.stop().await.unwrap();
+}
+
+/// Fails once, then works; `poison` never does.
+#[handler(tasks = 3, retry(max = 2, base = "10ms", cap = "10ms"), start = "all")]
+async fn twice(
+    task: Task,
+    metadata: event_runtime::Metadata,
+) -> Result<(), event_runtime::HandlerError> {
+    if metadata.attempt < 2 || task.id == "poison" {
+        return Err(event_runtime::HandlerError::retry("not yet"));
+    }
+    Ok(())
+}
+
+async fn tasks_retry_and_settle_like_workers(world: World) {
+    let seen = Seen::default();
+    let app = world.app().only((twice,)).observe(seen.clone());
+    let running = app.start().await.unwrap();
+    let mut tasks: Vec<Task> = (0..50).map(|number| task(&format!("t{number}"))).collect();
+    tasks.push(task("poison"));
+    give(&running, &tasks).await;
+    assert_eq!(seen.of("handled at attempt 2").len(), 50);
+    assert_eq!(dead_letters(&running).await.len(), 1);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn more_tasks_than_runs_are_a_fault() {
+    let variables = [
+        ("EVENT_HANDLER_TWICE_TASKS", "8"),
+        ("EVENT_HANDLER_TWICE_CONCURRENCY", "4"),
+        ("EVENT_HANDLER_TWICE_BATCH_MAX", "4"),
+    ];
+    let world = World::Memory(Memory::new());
+    let app = world.app_with(&variables).only((twice,));
+    let error = app.start().await.unwrap_err().to_string();
+    assert!(
+        error.contains("`tasks = 8` is more than the 4 that run at once"),
+        "{error}"
+    );
+    assert!(error.contains("it takes one event at a time"), "{error}");
+}

@@ -1,0 +1,14 @@
+use event_runtime::{Batch, Event, handler};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(name = "order.placed", version = 1, topic = "orders.{region}.placed")]
+struct OrderPlaced {
+    region: String,
+}
+
+#[handler(batch(size = 10, wait = 50))]
+async fn index(_orders: Batch<OrderPlaced>) {}
+
+fn main() {}
