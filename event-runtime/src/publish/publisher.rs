@@ -1,7 +1,8 @@
 //! The publisher: typed events in, stored messages out.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -9,10 +10,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::kind::{Kind, Kinds};
 use super::streams::Streams;
 use super::{Cause, Provision, PublishError, identity};
 use crate::broker::{Broker, BrokerError, Message, Receipt, Stored, lanes};
-use crate::envelope::{self, Head, Headers, Mode};
+use crate::envelope::{self, Headers, Mode, Own};
 use crate::event::Event;
 
 /// How long a broker that does not answer is asked again, with the same message id.
@@ -31,6 +33,7 @@ pub struct Publisher {
 struct Shared {
     broker: Arc<dyn Broker>,
     streams: Streams,
+    kinds: Kinds,
     service: String,
     source: String,
     mode: Mode,
@@ -42,6 +45,14 @@ pub(crate) struct PublisherSettings {
     pub(crate) service: String,
     pub(crate) provision: Provision,
     pub(crate) mode: Mode,
+}
+
+/// An event on its way to the broker.
+pub(crate) struct Prepared {
+    kind: Arc<Kind>,
+    /// The event's id, where it is not the message's.
+    own: Option<String>,
+    pub(crate) message: Message,
 }
 
 /// An event that the broker has stored.
@@ -72,6 +83,7 @@ impl Publisher {
             shared: Arc::new(Shared {
                 broker,
                 streams,
+                kinds: Kinds::default(),
                 service,
                 source,
                 mode,
@@ -128,16 +140,15 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Published, PublishError> {
-        let (own, message) = self.prepare(event, id)?;
-        self.store::<E>(own, message).await
+        self.store::<E>(self.prepare(event, id)?).await
     }
 
     /// Stores the message of an event `E`, in a stream that is created where that is allowed.
     pub(crate) async fn store<E: Event>(
         &self,
-        own: Option<String>,
-        message: Message,
+        prepared: Prepared,
     ) -> Result<Published, PublishError> {
+        let Prepared { kind, own, message } = prepared;
         let topic = message.subject.clone();
         let failed = |source| PublishError::Broker {
             event: E::WIRE_TYPE,
@@ -145,11 +156,7 @@ impl Publisher {
             source,
         };
         let id = own.or_else(|| message.id.clone()).unwrap_or_default();
-        self.shared
-            .streams
-            .ensure(E::descriptor())
-            .await
-            .map_err(failed)?;
+        self.find_stream::<E>(&kind).await.map_err(failed)?;
         let stored = store_patiently(&*self.shared.broker, message)
             .await
             .map_err(failed)?;
@@ -161,22 +168,28 @@ impl Publisher {
         })
     }
 
+    /// Makes sure, once for each type, that a stream holds its events.
+    async fn find_stream<E: Event>(&self, kind: &Kind) -> Result<(), BrokerError> {
+        if kind.has_stream.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.shared.streams.ensure(E::descriptor()).await?;
+        kind.has_stream.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     async fn send_one<E: Event>(
         &self,
         event: &E,
         id: Option<&str>,
     ) -> Result<Receipt, PublishError> {
-        let (_, message) = self.prepare(event, id)?;
+        let Prepared { kind, message, .. } = self.prepare(event, id)?;
         let failed = |source| PublishError::Broker {
             event: E::WIRE_TYPE,
             topic: message.subject.clone(),
             source,
         };
-        self.shared
-            .streams
-            .ensure(E::descriptor())
-            .await
-            .map_err(failed)?;
+        self.find_stream::<E>(&kind).await.map_err(failed)?;
         let receipt = self
             .shared
             .broker
@@ -198,15 +211,15 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Message, PublishError> {
-        self.prepare(event, id).map(|(_, message)| message)
+        self.prepare(event, id).map(|prepared| prepared.message)
     }
 
-    /// An event's message, without sending it, and the event's id where that is not the message's.
+    /// Prepares an event, without sending it.
     pub(crate) fn prepare<E: Event>(
         &self,
         event: &E,
         id: Option<&str>,
-    ) -> Result<(Option<String>, Message), PublishError> {
+    ) -> Result<Prepared, PublishError> {
         let wire_type = E::WIRE_TYPE;
         let topic = event.topic().map_err(|source| PublishError::Topic {
             event: wire_type,
@@ -227,15 +240,10 @@ impl Publisher {
         // Of a bare event, readers see nothing but its message id.
         let own = own.filter(|_| !E::BARE);
         let cause = self.cause.as_deref();
-        let schema = self.schema::<E>();
-        let head = Head {
+        let kind = self.shared.kinds.of::<E>(&self.shared.service);
+        let envelope = Own {
             id: own.as_deref().unwrap_or(&message_id),
-            source: &self.shared.source,
-            event_type: wire_type,
             time: Some(Timestamp::now()),
-            data_content_type: Some("application/json"),
-            data_schema: Some(&schema),
-            subject: None,
             partition_key: key.as_deref(),
             correlation_id: cause.map(|cause| cause.correlation_id.as_deref().unwrap_or(&cause.id)),
             causation_id: cause.map(|cause| &*cause.id),
@@ -243,19 +251,21 @@ impl Publisher {
         };
         let written = match self.shared.mode {
             _ if E::BARE => envelope::encode_bare(event).map(|payload| (Headers::new(), payload)),
-            Mode::Structured => envelope::encode_head(&head, event).map(|payload| {
-                let content_type = ["Content-Type", envelope::CONTENT_TYPE];
-                let content_type = content_type.map(ByteString::from_static);
-                (Headers::from_iter([content_type.into()]), payload)
-            }),
-            Mode::Binary => envelope::encode_binary(&(&head).into(), event),
+            Mode::Structured => {
+                envelope::encode_own(&kind.common, &envelope, event).map(|payload| {
+                    let content_type = ["Content-Type", envelope::CONTENT_TYPE];
+                    let content_type = content_type.map(ByteString::from_static);
+                    (Headers::from_iter([content_type.into()]), payload)
+                })
+            }
+            Mode::Binary => envelope::encode_binary(&kind.attributes.with(&envelope), event),
         };
         let (headers, payload) = written.map_err(|source| PublishError::Encode {
             event: wire_type,
             source,
         })?;
         let message = Message::new(topic, payload).id(message_id).headers(headers);
-        Ok((own, message))
+        Ok(Prepared { kind, own, message })
     }
 
     /// The event's id where it is the caller's own, and the id by which the broker knows it.
@@ -286,17 +296,6 @@ impl Publisher {
         let mut text = Uuid::encode_buffer();
         let id = id.hyphenated().encode_lower(&mut text);
         Ok((None, id.to_owned()))
-    }
-
-    /// The name of the contract of `E`.
-    fn schema<E: Event>(&self) -> String {
-        let mut schema = String::with_capacity(64);
-        for part in ["urn:", &self.shared.service, ":", E::NAME, ":"] {
-            schema.push_str(part);
-        }
-        // Writing to a text never fails.
-        let _ = write!(schema, "{}", E::VERSION);
-        schema
     }
 }
 

@@ -134,12 +134,12 @@ impl TestApp {
         caller: &Location<'_>,
     ) -> Published {
         let prepared = self.publisher.prepare(event, id);
-        let (own, message) = or_panic(prepared, "did not get its event", caller);
-        let payload = message.payload.clone();
+        let prepared = or_panic(prepared, "did not get its event", caller);
+        let payload = prepared.message.payload.clone();
         self.bench
             .history
             .add(self.seat.app, Happened::Given { payload });
-        let stored = self.publisher.store::<E>(own, message).await;
+        let stored = self.publisher.store::<E>(prepared).await;
         let published = or_panic(stored, "did not get its event", caller);
         self.bench.settle(caller).await;
         published
