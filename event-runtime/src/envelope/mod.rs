@@ -46,7 +46,7 @@ pub use self::decode::{decode, read_attributes};
 pub(crate) use self::decode::{decode_boxed, see_attributes};
 pub use self::encode::encode;
 #[cfg(feature = "runtime")]
-pub(crate) use self::encode::encode_bare;
+pub(crate) use self::encode::{Common, Own, encode_bare, encode_own};
 pub use self::error::{DecodeError, EnvelopeError};
 pub use self::headers::Headers;
 pub use self::incoming::{Incoming, Mode};

@@ -106,7 +106,12 @@ impl TopicTemplate {
     pub fn render(self, values: &[&dyn Display]) -> Result<String, TopicError> {
         let mut topic = String::with_capacity(self.0.len() + 16);
         let mut values = values.iter();
-        for token in self.0.split('.') {
+        // Tokens are too short for what `split` does to search for a character.
+        let mut rest = Some(self.0);
+        while let Some(template) = rest {
+            let end = template.bytes().position(|byte| byte == b'.');
+            let token = &template[..end.unwrap_or(template.len())];
+            rest = end.map(|end| &template[end + 1..]);
             if !topic.is_empty() {
                 topic.push('.');
             }
@@ -157,14 +162,19 @@ struct Encoder<'a>(&'a mut String);
 
 impl fmt::Write for Encoder<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            if is_plain(byte) {
-                self.0.push(char::from(byte));
-            } else {
+        let mut rest = text;
+        loop {
+            let plain = rest.bytes().take_while(|byte| is_plain(*byte)).count();
+            self.0.push_str(&rest[..plain]);
+            // What is not plain may be several bytes, each of which is written.
+            let Some(other) = rest[plain..].chars().next() else {
+                return Ok(());
+            };
+            rest = &rest[plain + other.len_utf8()..];
+            for byte in other.encode_utf8(&mut [0; 4]).bytes() {
                 write!(self.0, "%{byte:02X}")?;
             }
         }
-        Ok(())
     }
 }
 

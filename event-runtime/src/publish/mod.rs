@@ -2,6 +2,7 @@
 
 mod error;
 mod identity;
+mod kind;
 mod outgoing;
 mod publisher;
 mod streams;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -9,10 +10,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::kind::{Kind, Kinds};
 use super::streams::Streams;
 use super::{Cause, Provision, PublishError, identity};
 use crate::broker::{Broker, BrokerError, Message, Receipt, Stored, lanes};
-use crate::envelope::{self, Attributes, Headers, Mode};
+use crate::envelope::{self, Headers, Mode, Own};
 use crate::event::Event;
 
 /// How long a broker that does not answer is asked again, with the same message id.
@@ -31,8 +33,9 @@ pub struct Publisher {
 struct Shared {
     broker: Arc<dyn Broker>,
     streams: Streams,
+    kinds: Kinds,
     service: String,
-    source: ByteString,
+    source: String,
     mode: Mode,
 }
 
@@ -42,6 +45,14 @@ pub(crate) struct PublisherSettings {
     pub(crate) service: String,
     pub(crate) provision: Provision,
     pub(crate) mode: Mode,
+}
+
+/// An event on its way to the broker.
+pub(crate) struct Prepared {
+    kind: Arc<Kind>,
+    /// The event's id, where it is not the message's.
+    own: Option<String>,
+    pub(crate) message: Message,
 }
 
 /// An event that the broker has stored.
@@ -67,11 +78,12 @@ impl Publisher {
             mode,
         } = settings;
         let streams = Streams::new(Arc::clone(&broker), provision);
-        let source = format!("/{service}").into();
+        let source = format!("/{service}");
         Self {
             shared: Arc::new(Shared {
                 broker,
                 streams,
+                kinds: Kinds::default(),
                 service,
                 source,
                 mode,
@@ -128,8 +140,26 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Published, PublishError> {
-        let (id, message) = self.prepare(event, id)?;
-        let stored = self.store::<E>(message).await?;
+        self.store::<E>(self.prepare(event, id)?).await
+    }
+
+    /// Stores the message of an event `E`, in a stream that is created where that is allowed.
+    pub(crate) async fn store<E: Event>(
+        &self,
+        prepared: Prepared,
+    ) -> Result<Published, PublishError> {
+        let Prepared { kind, own, message } = prepared;
+        let topic = message.subject.clone();
+        let failed = |source| PublishError::Broker {
+            event: E::WIRE_TYPE,
+            topic: topic.clone(),
+            source,
+        };
+        let id = own.or_else(|| message.id.clone()).unwrap_or_default();
+        self.find_stream::<E>(&kind).await.map_err(failed)?;
+        let stored = store_patiently(&*self.shared.broker, message)
+            .await
+            .map_err(failed)?;
         Ok(Published {
             id,
             stream: stored.stream,
@@ -138,22 +168,14 @@ impl Publisher {
         })
     }
 
-    /// Stores the message of an event `E`, in a stream that is created where that is allowed.
-    pub(crate) async fn store<E: Event>(&self, message: Message) -> Result<Stored, PublishError> {
-        let topic = message.subject.clone();
-        let failed = |source| PublishError::Broker {
-            event: E::WIRE_TYPE,
-            topic: topic.clone(),
-            source,
-        };
-        self.shared
-            .streams
-            .ensure(E::descriptor())
-            .await
-            .map_err(failed)?;
-        store_patiently(&*self.shared.broker, message)
-            .await
-            .map_err(failed)
+    /// Makes sure, once for each type, that a stream holds its events.
+    async fn find_stream<E: Event>(&self, kind: &Kind) -> Result<(), BrokerError> {
+        if kind.has_stream.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.shared.streams.ensure(E::descriptor()).await?;
+        kind.has_stream.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn send_one<E: Event>(
@@ -161,17 +183,13 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Receipt, PublishError> {
-        let (_, message) = self.prepare(event, id)?;
+        let Prepared { kind, message, .. } = self.prepare(event, id)?;
         let failed = |source| PublishError::Broker {
             event: E::WIRE_TYPE,
             topic: message.subject.clone(),
             source,
         };
-        self.shared
-            .streams
-            .ensure(E::descriptor())
-            .await
-            .map_err(failed)?;
+        self.find_stream::<E>(&kind).await.map_err(failed)?;
         let receipt = self
             .shared
             .broker
@@ -193,15 +211,15 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Message, PublishError> {
-        self.prepare(event, id).map(|(_, message)| message)
+        self.prepare(event, id).map(|prepared| prepared.message)
     }
 
-    /// An event's id, and its message, without sending it.
+    /// Prepares an event, without sending it.
     pub(crate) fn prepare<E: Event>(
         &self,
         event: &E,
         id: Option<&str>,
-    ) -> Result<(String, Message), PublishError> {
+    ) -> Result<Prepared, PublishError> {
         let wire_type = E::WIRE_TYPE;
         let topic = event.topic().map_err(|source| PublishError::Topic {
             event: wire_type,
@@ -218,55 +236,44 @@ impl Publisher {
         let key = event
             .key()
             .filter(|key| !key.is_empty() && !key.chars().any(char::is_control));
-        let (mut id, message_id) = self.identity::<E>(id, key.as_deref())?;
-        if E::BARE {
-            // Its message id is all that readers see.
-            id.clone_from(&message_id);
-        }
+        let (own, message_id) = self.identity::<E>(id, key.as_deref())?;
+        // Of a bare event, readers see nothing but its message id.
+        let own = own.filter(|_| !E::BARE);
         let cause = self.cause.as_deref();
-        let attributes = Attributes {
-            id: id.into(),
-            source: self.shared.source.clone(),
-            event_type: ByteString::from_static(wire_type),
+        let kind = self.shared.kinds.of::<E>(&self.shared.service);
+        let envelope = Own {
+            id: own.as_deref().unwrap_or(&message_id),
             time: Some(Timestamp::now()),
-            data_content_type: Some(ByteString::from_static("application/json")),
-            data_schema: Some(
-                format!("urn:{}:{}:{}", self.shared.service, E::NAME, E::VERSION).into(),
-            ),
-            subject: None,
-            partition_key: key.map(Into::into),
-            correlation_id: cause.map(|cause| {
-                cause
-                    .correlation_id
-                    .clone()
-                    .unwrap_or_else(|| cause.id.clone())
-            }),
-            causation_id: cause.map(|cause| cause.id.clone()),
-            trace_parent: cause.and_then(|cause| cause.trace_parent.clone()),
-            extensions: std::collections::BTreeMap::new(),
+            partition_key: key.as_deref(),
+            correlation_id: cause.map(|cause| cause.correlation_id.as_deref().unwrap_or(&cause.id)),
+            causation_id: cause.map(|cause| &*cause.id),
+            trace_parent: cause.and_then(|cause| cause.trace_parent.as_deref()),
         };
         let written = match self.shared.mode {
             _ if E::BARE => envelope::encode_bare(event).map(|payload| (Headers::new(), payload)),
-            Mode::Structured => envelope::encode(&attributes, event).map(|payload| {
-                let content_type = [("Content-Type", envelope::CONTENT_TYPE)];
-                (Headers::from_iter(content_type), payload)
-            }),
-            Mode::Binary => envelope::encode_binary(&attributes, event),
+            Mode::Structured => {
+                envelope::encode_own(&kind.common, &envelope, event).map(|payload| {
+                    let content_type = ["Content-Type", envelope::CONTENT_TYPE];
+                    let content_type = content_type.map(ByteString::from_static);
+                    (Headers::from_iter([content_type.into()]), payload)
+                })
+            }
+            Mode::Binary => envelope::encode_binary(&kind.attributes.with(&envelope), event),
         };
         let (headers, payload) = written.map_err(|source| PublishError::Encode {
             event: wire_type,
             source,
         })?;
         let message = Message::new(topic, payload).id(message_id).headers(headers);
-        Ok((attributes.id.into(), message))
+        Ok(Prepared { kind, own, message })
     }
 
-    /// The event's id, and the id by which the broker knows it.
+    /// The event's id where it is the caller's own, and the id by which the broker knows it.
     fn identity<E: Event>(
         &self,
         id: Option<&str>,
         key: Option<&str>,
-    ) -> Result<(String, String), PublishError> {
+    ) -> Result<(Option<String>, String), PublishError> {
         let event = E::WIRE_TYPE;
         if let Some(id) = id {
             let rule = match id {
@@ -275,7 +282,7 @@ impl Publisher {
                 _ if id.chars().any(char::is_control) => "has control characters",
                 _ => {
                     return Ok((
-                        id.to_owned(),
+                        Some(id.to_owned()),
                         identity::message_id(&self.shared.source, event, id),
                     ));
                 }
@@ -286,8 +293,9 @@ impl Publisher {
             Some(cause) => cause.next_id(&self.shared.service, event, key),
             None => Uuid::now_v7(),
         };
-        let id = id.to_string();
-        Ok((id.clone(), id))
+        let mut text = Uuid::encode_buffer();
+        let id = id.hyphenated().encode_lower(&mut text);
+        Ok((None, id.to_owned()))
     }
 }
 

@@ -134,20 +134,15 @@ impl TestApp {
         caller: &Location<'_>,
     ) -> Published {
         let prepared = self.publisher.prepare(event, id);
-        let (id, message) = or_panic(prepared, "did not get its event", caller);
-        let payload = message.payload.clone();
+        let prepared = or_panic(prepared, "did not get its event", caller);
+        let payload = prepared.message.payload.clone();
         self.bench
             .history
             .add(self.seat.app, Happened::Given { payload });
-        let stored = self.publisher.store::<E>(message).await;
-        let stored = or_panic(stored, "did not get its event", caller);
+        let stored = self.publisher.store::<E>(prepared).await;
+        let published = or_panic(stored, "did not get its event", caller);
         self.bench.settle(caller).await;
-        Published {
-            id,
-            stream: stored.stream,
-            sequence: stored.sequence,
-            duplicate: stored.duplicate,
-        }
+        published
     }
 
     /// Waits until all is settled: for what was published by the app itself.

@@ -15,21 +15,37 @@ pub(super) fn is_ours(name: &str) -> bool {
     start.is_some_and(|start: &[u8; 5]| start.eq_ignore_ascii_case(b"nats-"))
 }
 
-/// Headers for the server, of a message that was checked.
-pub(super) fn write(subject: &str, headers: &Headers) -> Result<HeaderMap, BrokerError> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers.iter().filter(|(name, _)| !is_ours(name)) {
-        let parsed = HeaderName::try_from(name)
-            .ok()
-            .zip(value.parse::<HeaderValue>().ok());
-        let Some((name, value)) = parsed else {
-            return Err(BrokerError::permanent(format!(
-                "the client does not send the header `{name}` of a message for `{subject}`"
-            )));
-        };
-        map.append(name, value);
+/// Headers that nearly every message begins with, as the client wants them: a copy costs less than to check and to
+/// place them again.
+pub(super) struct Kept(HeaderMap);
+
+impl Kept {
+    pub(super) fn new() -> Self {
+        let name = HeaderName::from_static("Content-Type");
+        Self(HeaderMap::from_iter([(name, CONTENT_TYPE.into())]))
     }
-    Ok(map)
+
+    /// Headers for the server, of a message that was checked.
+    pub(super) fn write(&self, subject: &str, headers: &Headers) -> Result<HeaderMap, BrokerError> {
+        let mut rest = headers.iter().peekable();
+        let begins = rest.next_if_eq(&("Content-Type", CONTENT_TYPE));
+        let mut map = match begins {
+            Some(_) => self.0.clone(),
+            None => HeaderMap::new(),
+        };
+        for (name, value) in rest.filter(|(name, _)| !is_ours(name)) {
+            let parsed = HeaderName::try_from(name)
+                .ok()
+                .zip(value.parse::<HeaderValue>().ok());
+            let Some((name, value)) = parsed else {
+                return Err(BrokerError::permanent(format!(
+                    "the client does not send the header `{name}` of a message for `{subject}`"
+                )));
+            };
+            map.append(name, value);
+        }
+        Ok(map)
+    }
 }
 
 /// Headers of a delivery, and the message id that it was published with.

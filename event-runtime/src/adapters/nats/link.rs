@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, Event};
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::HEADER_ROOM;
@@ -25,10 +27,7 @@ pub(super) struct Link {
 impl Link {
     /// The largest body that is published.
     pub(super) fn max_payload(&self) -> usize {
-        self.client
-            .server_info()
-            .max_payload
-            .saturating_sub(HEADER_ROOM)
+        self.client.max_payload().saturating_sub(HEADER_ROOM)
     }
 
     /// Waits until the server has read everything that was written before. The client's own flush only
@@ -73,12 +72,17 @@ impl Links {
     }
 }
 
-/// Gives a call its time.
+/// Gives a call its time. One that ends when it is first polled, as most that only write do, needs no timer.
 pub(super) async fn timed<T>(
     what: &str,
     call: impl Future<Output = Result<T, String>>,
 ) -> Result<T, BrokerError> {
-    match tokio::time::timeout(CALL, call).await {
+    let mut call = pin!(call);
+    let answer = match call.as_mut().now_or_never() {
+        Some(answer) => Ok(answer),
+        None => Box::pin(tokio::time::timeout(CALL, call)).await,
+    };
+    match answer {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(BrokerError::transient(format!("{what} failed: {error}"))),
         Err(_) => Err(BrokerError::transient(format!(

@@ -28,6 +28,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use self::connect::Connected;
+use self::headers::Kept;
 use self::link::{Link, Links};
 pub use self::options::NatsOptions;
 use self::subscription::NatsSubscription;
@@ -50,6 +51,7 @@ pub struct Nats {
     publish: Link,
     links: Mutex<Arc<Links>>,
     window: Window,
+    kept: Kept,
 }
 
 impl Nats {
@@ -67,6 +69,7 @@ impl Nats {
             links: Mutex::new(Arc::new(Links::new(consume, publish.clone(), false))),
             publish,
             window,
+            kept: Kept::new(),
         })
     }
 
@@ -96,7 +99,7 @@ impl Broker for Nats {
     }
 
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Receipt, BrokerError>> {
-        publish::publish(&self.publish, &self.window, message).boxed()
+        publish::publish(&self.publish, &self.window, &self.kept, message).boxed()
     }
 
     fn streams_for<'a>(
