@@ -20,7 +20,7 @@ pub(crate) const MOST: usize = 5000;
 /// split in halves that run on their own, until the events that fail stand alone; what the earlier runs did to
 /// the others is done again, so a handler of batches has to bear that.
 ///
-/// ```
+/// ```standalone_crate
 /// use event_runtime::{Batch, Event, HandlerError, State, handler};
 /// use schemars::JsonSchema;
 /// use serde::{Deserialize, Serialize};
