@@ -1,16 +1,33 @@
 //! A message's headers.
 
+use std::sync::Arc;
+#[cfg(feature = "runtime")]
+use std::sync::LazyLock;
+
 use bytestring::ByteString;
 
+#[cfg(feature = "runtime")]
+use super::CONTENT_TYPE;
+
 /// Headers of a message, in order. Names are looked up in any case, as CloudEvents asks for, and kept as
-/// they were written.
+/// they were written. Clones share what they hold until one of them changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Headers(Vec<(ByteString, ByteString)>);
+pub struct Headers(Option<Arc<Vec<(ByteString, ByteString)>>>);
 
 impl Headers {
     /// No headers.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
+    }
+
+    /// Those of an event in structured mode.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn structured() -> Self {
+        static SHARED: LazyLock<Headers> = LazyLock::new(|| {
+            let content_type = ["Content-Type", CONTENT_TYPE].map(ByteString::from_static);
+            Headers::from_iter([content_type.into()])
+        });
+        SHARED.clone()
     }
 
     /// The first value of this name.
@@ -28,23 +45,30 @@ impl Headers {
 
     /// Adds a header beside those that have this name.
     pub fn append(&mut self, name: impl Into<ByteString>, value: impl Into<ByteString>) {
-        self.0.push((name.into(), value.into()));
+        let headers = Arc::make_mut(self.0.get_or_insert_default());
+        headers.push((name.into(), value.into()));
     }
 
     /// Removes all headers of this name.
     pub fn remove(&mut self, name: &str) {
-        self.0
-            .retain(|(found, _)| !found.eq_ignore_ascii_case(name));
+        self.retain(|found| !found.eq_ignore_ascii_case(name));
     }
 
     /// Keeps the headers for whose name this is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.0.retain(|(name, _)| keep(name));
+        let keeps_all = self.iter().all(|(name, _)| keep(name));
+        if let Some(headers) = self.0.as_mut().filter(|_| !keeps_all) {
+            Arc::make_mut(headers).retain(|(name, _)| keep(name));
+        }
+        if self.iter().next().is_none() {
+            self.0 = None;
+        }
     }
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        let headers = self.0.as_deref().map(Vec::as_slice).unwrap_or_default();
+        headers.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// The bytes that they take on the wire, each with `: ` and its line's end.
@@ -56,17 +80,16 @@ impl Headers {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 }
 
 impl<N: Into<ByteString>, V: Into<ByteString>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
-        Self(
-            headers
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        let mut all = Self::new();
+        for (name, value) in headers {
+            all.append(name, value);
+        }
+        all
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytestring::ByteString;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -251,13 +250,8 @@ impl Publisher {
         };
         let written = match self.shared.mode {
             _ if E::BARE => envelope::encode_bare(event).map(|payload| (Headers::new(), payload)),
-            Mode::Structured => {
-                envelope::encode_own(&kind.common, &envelope, event).map(|payload| {
-                    let content_type = ["Content-Type", envelope::CONTENT_TYPE];
-                    let content_type = content_type.map(ByteString::from_static);
-                    (Headers::from_iter([content_type.into()]), payload)
-                })
-            }
+            Mode::Structured => envelope::encode_own(&kind.common, &envelope, event)
+                .map(|payload| (Headers::structured(), payload)),
             Mode::Binary => envelope::encode_binary(&kind.attributes.with(&envelope), event),
         };
         let (headers, payload) = written.map_err(|source| PublishError::Encode {

@@ -48,21 +48,28 @@ impl Kept {
     }
 }
 
-/// Headers of a delivery, and the message id that it was published with.
-pub(super) fn read(map: Option<&HeaderMap>) -> (Headers, Option<ByteString>) {
-    let mut headers = Headers::new();
-    let mut id = None;
-    for (name, values) in map.into_iter().flat_map(HeaderMap::iter) {
-        let name: &str = name.as_ref();
-        if name == MESSAGE_ID {
-            id = values.first().map(|id| id.as_str().into());
-        } else if !is_ours(name) {
-            for value in values {
-                headers.append(known(name), known(value.as_str()));
-            }
-        }
+/// Headers of a delivery, and the message id that it was published with. `last` are those of the delivery before,
+/// which are mostly the same.
+pub(super) fn read(map: Option<&HeaderMap>, last: &mut Headers) -> (Headers, Option<ByteString>) {
+    let all = || {
+        let all = map.into_iter().flat_map(HeaderMap::iter);
+        let theirs = all.filter(|(name, _)| !is_ours(name.as_ref()));
+        theirs.flat_map(|(name, values)| {
+            let name: &str = name.as_ref();
+            values.iter().map(move |value| (name, value.as_str()))
+        })
+    };
+    if !last.iter().eq(all()) {
+        *last = all()
+            .map(|(name, value)| (known(name), known(value)))
+            .collect();
     }
-    (headers, id)
+    let id = map.and_then(|map| {
+        map.iter()
+            .find(|(name, _)| AsRef::<str>::as_ref(name) == MESSAGE_ID)
+    });
+    let id = id.and_then(|(_, values)| values.first());
+    (last.clone(), id.map(|id| id.as_str().into()))
 }
 
 /// A text, without a copy where it is one that nearly every message has.

@@ -17,6 +17,7 @@ use super::poison::Quarantine;
 use super::settle::NatsSettlement;
 use super::{headers, reply};
 use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
+use crate::envelope::Headers;
 
 /// A pull ends by itself after this time.
 const EXPIRES: Duration = Duration::from_secs(30);
@@ -34,8 +35,8 @@ pub(super) struct NatsSubscription {
     ack_wait: Duration,
     inbox: String,
     messages: Subscriber,
-    /// The topic of the last delivery: that of the next is often the same.
-    topic: Arc<str>,
+    /// Topic and headers of the last delivery: those of the next are often the same.
+    last: (Arc<str>, Headers),
     connects: watch::Receiver<u64>,
     /// Asked for and not come yet.
     outstanding: usize,
@@ -69,7 +70,7 @@ impl NatsSubscription {
             ack_wait,
             inbox,
             messages,
-            topic: "".into(),
+            last: ("".into(), Headers::new()),
             connects,
             outstanding: 0,
             doubted: false,
@@ -179,12 +180,13 @@ impl NatsSubscription {
                 "the server sent an acknowledgement address that can't be read: `{address}`"
             )));
         };
-        let (headers, message_id) = headers::read(map.as_ref());
-        if *self.topic != *subject {
-            self.topic = (&*subject).into();
+        let (topic, headers) = &mut self.last;
+        let (headers, message_id) = headers::read(map.as_ref(), headers);
+        if **topic != *subject {
+            *topic = (&*subject).into();
         }
         Ok(Delivery {
-            subject: Arc::clone(&self.topic),
+            subject: Arc::clone(topic),
             headers,
             payload,
             message_id,
