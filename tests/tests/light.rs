@@ -107,7 +107,7 @@ fn a_crate_of_events_needs_no_runtime_and_no_client() {
 
     let direct = tree(&workspace, &["--package", "event-runtime", "--depth", "1"]);
     let direct: Vec<_> = direct.iter().map(String::as_str).collect();
-    expect!["bytes event-macros inventory jiff percent-encoding schemars serde serde_json sha2 thiserror uuid"]
+    expect!["bytes bytestring event-macros inventory jiff percent-encoding schemars serde serde_json sha2 thiserror uuid"]
         .assert_eq(&direct.join(" "));
 }
 

@@ -31,7 +31,7 @@ pub struct Origin {
 #[derive(Debug)]
 pub struct Delivery {
     /// The subject it was published to.
-    pub subject: ByteString,
+    pub subject: Arc<str>,
     /// Its headers, without those that belong to the broker.
     pub headers: Headers,
     /// The body.

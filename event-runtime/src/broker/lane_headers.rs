@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::message::{is_name, is_value};
@@ -57,7 +56,7 @@ const MAX_PLAIN: usize = 4 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The topic that it was published to.
-    pub subject: ByteString,
+    pub subject: Arc<str>,
     /// The stream that held it.
     pub stream: Arc<str>,
     /// Its place there.
@@ -92,7 +91,7 @@ impl Mark {
     }
 
     /// The mark of a delivery from a stream of events. Headers are not believed there: anyone may write them.
-    pub fn first(subject: ByteString, origin: delivery::Origin, generation: Arc<str>) -> Self {
+    pub fn first(subject: Arc<str>, origin: delivery::Origin, generation: Arc<str>) -> Self {
         let origin = Origin {
             subject,
             stream: origin.stream,

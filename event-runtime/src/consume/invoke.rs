@@ -44,19 +44,22 @@ impl Pipeline {
         // A run that has to wait for nothing needs no timer, and nobody who could cancel it.
         let outcome = match once(run.as_mut()).await {
             Poll::Ready(outcome) => outcome,
-            Poll::Pending => {
-                let in_time = tokio::select! {
-                    biased;
-                    in_time = tokio::time::timeout(self.plan.timeout, run) => in_time,
-                    () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
-                };
-                let Ok(outcome) = in_time else {
-                    return Ok(Err(self.too_late()));
-                };
-                outcome
-            }
+            // Boxed, so that the others don't carry the room for it along.
+            Poll::Pending => match self.in_time(run).boxed().await? {
+                Some(outcome) => outcome,
+                None => return Ok(Err(self.too_late())),
+            },
         };
         Ok(ended(outcome).map(Ended::Done))
+    }
+
+    /// The end of a run; `None` if it takes longer than it may.
+    async fn in_time<T>(&self, run: impl Future<Output = T>) -> Result<Option<T>, Cancelled> {
+        tokio::select! {
+            biased;
+            in_time = tokio::time::timeout(self.plan.timeout, run) => Ok(in_time.ok()),
+            () = self.stop.reached(Phase::Cancelled) => Err(Cancelled),
+        }
     }
 
     pub(super) fn too_late(&self) -> Failure {

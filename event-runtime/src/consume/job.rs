@@ -133,7 +133,7 @@ impl Job {
         Arrival {
             seen,
             body: self.payload.clone(),
-            topic: self.mark.origin.subject.clone(),
+            topic: Arc::clone(&self.mark.origin.subject),
             stored_at: self.mark.origin.stored_at,
             attempt: self.mark.run(),
             fresh: self.mark.fresh,

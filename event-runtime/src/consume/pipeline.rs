@@ -110,25 +110,28 @@ impl Pipeline {
     }
 
     /// Takes one delivery from its arrival to its settlement. Gives back the permit, for the next one.
-    pub(super) async fn consume(
+    pub(super) fn consume(
         &self,
         delivery: Delivery,
         generation: &Arc<str>,
         from_lane: bool,
         worker: usize,
         permit: OwnedSemaphorePermit,
-    ) -> Option<OwnedSemaphorePermit> {
+    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<'_> {
+        // Before the future, which would have room for the delivery and the job.
         let (mut job, settle) = Job::new(delivery, generation, from_lane, self.plan.event);
         job.worker = worker;
         let mut permit = Some(permit);
-        let settlement = match self.work(&mut job, &mut permit).await {
-            Ok(()) => settle.done().await,
-            Err(Cancelled) => self.give_back(&job, settle).await,
-        };
-        if let Err(error) = settlement {
-            self.report_unsettled(&job, &error);
+        async move {
+            let settlement = match self.work(&mut job, &mut permit).await {
+                Ok(()) => settle.done().await,
+                Err(Cancelled) => self.give_back(&job, settle).boxed().await,
+            };
+            if let Err(error) = settlement {
+                self.report_unsettled(&job, &error);
+            }
+            permit
         }
-        permit
     }
 
     /// Runs the handler until the event is handled, kept in a lane, or kept as a dead letter.

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use futures_util::stream::FuturesUnordered;
 
@@ -25,7 +25,7 @@ impl<F: Future> Running<F> {
     }
 
     /// Begins one: ready if it is over already.
-    pub(super) async fn begin(&mut self, delivery: F) -> Poll<F::Output> {
+    pub(super) fn begin(&mut self, delivery: F, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut delivery = match self.place.take() {
             Some(mut place) => {
                 place.set(delivery);
@@ -33,7 +33,7 @@ impl<F: Future> Running<F> {
             }
             None => Box::pin(delivery),
         };
-        let polled = once(delivery.as_mut()).await;
+        let polled = delivery.as_mut().poll(cx);
         if polled.is_ready() {
             self.place = Some(delivery);
         } else {

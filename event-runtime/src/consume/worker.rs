@@ -1,6 +1,7 @@
 //! Pulls deliveries as fast as the handler works, and polls its futures.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -106,6 +107,7 @@ impl Worker {
         let consume =
             |delivery, permit| pipeline.start(delivery, &generation, self.source.from_lane, permit);
         let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
+        let mut permit = None;
         let mut pause = Duration::ZERO;
         let ended = 'pull: loop {
             let demand = self.demand(&mut pace, queue.len());
@@ -118,24 +120,28 @@ impl Worker {
                 pull.await
             });
             loop {
-                // A permit that is given back at once serves the next one; at the end of a round others may have it.
-                let mut permit = None;
-                for _ in 0..ROUND {
-                    if queue.is_empty() || !has_budget_remaining() {
-                        break;
+                poll_fn(|cx| {
+                    for begun in 0..ROUND {
+                        if queue.is_empty() || begun > 0 && !has_budget_remaining() {
+                            break;
+                        }
+                        let Some(free) = permit.take().or_else(|| pipeline.try_permit()) else {
+                            break;
+                        };
+                        let Some(delivery) = queue.pop_front() else {
+                            break;
+                        };
+                        // One that is given back at once serves the next delivery.
+                        if let Poll::Ready(free) = running.begin(consume(delivery, free), cx) {
+                            pace.finished();
+                            permit = free;
+                        }
                     }
-                    let Some(free) = permit.take().or_else(|| pipeline.try_permit()) else {
-                        break;
-                    };
-                    let Some(delivery) = queue.pop_front() else {
-                        break;
-                    };
-                    if let Poll::Ready(free) = running.begin(consume(delivery, free)).await {
-                        pace.finished();
-                        permit = free;
-                    }
-                }
-                drop(permit);
+                    // The handler's other worker may have it.
+                    permit = None;
+                    Poll::Ready(())
+                })
+                .await;
                 // More is wanted by far than was asked for: ask anew. Dropping the old call loses nothing.
                 let wanted = self.demand(&mut pace, queue.len());
                 if wanted / 2 > demand || (demand == 0 && wanted > 0) {
@@ -148,19 +154,19 @@ impl Worker {
                     Some(_) = running.waiting.next() => pace.finished(),
                     // The permit is used, not looked at: the handler's other worker waits for one as well, and
                     // giving it back would only hand it to and fro.
-                    Ok(permit) = Arc::clone(&pipeline.permits).acquire_owned(), if permit_wanted => {
-                        if let Some(delivery) = queue.pop_front()
-                            && running.begin(consume(delivery, permit)).await.is_ready()
-                        {
-                            pace.finished();
-                        }
+                    Ok(free) = Arc::clone(&pipeline.permits).acquire_owned(), if permit_wanted => {
+                        permit = Some(free);
                     }
                     batch = &mut next => match batch {
                         Ok(batch) => {
                             pause = Duration::ZERO;
                             let settles = batch.iter().map(|delivery| &delivery.settle);
                             pipeline.heartbeats.watch(settles);
-                            queue.extend(batch);
+                            if queue.is_empty() {
+                                queue = batch.into();
+                            } else {
+                                queue.extend(batch);
+                            }
                             // What this thread has woken so far runs before any handler does: were it the
                             // broker's connection, a handler that blocks would stop its own heartbeats, as
                             // tokio lets no other thread take the task that was woken last.

@@ -113,7 +113,7 @@ fn read<'de, R: ReadData<'de>>(
 ) -> Result<Result<R::Data, EnvelopeError>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let reader = Reader::<R> {
-        body: text.as_bytes(),
+        text,
         seen,
         data: PhantomData,
     };
@@ -169,7 +169,7 @@ impl<'de> ReadData<'de> for Raw {
 
 /// Reads an envelope into what is seen of it.
 struct Reader<'a, R> {
-    body: &'a [u8],
+    text: &'a str,
     seen: &'a mut Seen,
     data: PhantomData<R>,
 }
@@ -190,14 +190,14 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<'_, R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Self { body, seen, .. } = self;
+        let Self { text, seen, .. } = self;
         let mut broken = None;
         let mut data = None;
         let mut base64 = false;
         while let Some(Name(name)) = map.next_key()? {
             match &*name {
                 "data" => {
-                    let event_type = seen.event_type.text(body).unwrap_or_default();
+                    let event_type = seen.event_type.of_text(text).unwrap_or_default();
                     let read = R::read(event_type, &mut map)?;
                     if data.replace(read).is_some() {
                         broken.get_or_insert(EnvelopeError::rule(&name, ONCE));
@@ -205,7 +205,7 @@ impl<'de, R: ReadData<'de>> Visitor<'de> for Reader<'_, R> {
                 }
                 "data_base64" => base64 |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 _ => {
-                    if let Err(error) = seen.set(&name, map.next_value()?, body) {
+                    if let Err(error) = seen.set(&name, map.next_value()?, text.as_bytes()) {
                         broken.get_or_insert(error);
                     }
                 }

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::Headers;
 use super::seen::Seen;
+use super::{CONTENT_TYPE, Headers};
 use crate::event::{Event, Read, VersionError};
 
 /// A message as it arrived: what an event is read from.
@@ -45,6 +45,10 @@ impl<'a> Incoming<'a> {
 
     /// How it holds its event. What says nothing is read as structured, which says what is wrong with it.
     pub(super) fn mode(&self) -> Mode {
+        // As this library writes it, and nothing else is there to look at.
+        if self.headers.iter().next() == Some(("Content-Type", CONTENT_TYPE)) {
+            return Mode::Structured;
+        }
         let structured = self.headers.get("content-type").is_some_and(|media_type| {
             let kind = b"application/cloudevents";
             let start = media_type.trim_start().as_bytes().get(..kind.len());

@@ -48,6 +48,15 @@ impl Place {
         }
     }
 
+    /// As [`text`](Self::text), in a body that is known to be text.
+    pub(super) fn of_text<'a>(&'a self, body: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Absent => None,
+            Self::At(start, end) => body.get(*start as usize..*end as usize),
+            Self::Kept(text) => Some(text),
+        }
+    }
+
     /// The text as a part of the body, which lives on in it.
     pub(crate) fn shared(&self, body: &Bytes) -> Option<ByteString> {
         match self {

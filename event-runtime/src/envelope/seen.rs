@@ -17,7 +17,7 @@ pub(crate) struct Seen {
     pub(crate) id: Place,
     pub(crate) source: Place,
     pub(crate) event_type: Place,
-    pub(crate) time: Option<Timestamp>,
+    time: Place,
     pub(super) data_content_type: Place,
     data_schema: Place,
     subject: Place,
@@ -50,7 +50,7 @@ impl Seen {
             id: required(&self.id),
             source: required(&self.source),
             event_type: required(&self.event_type),
-            time: self.time,
+            time: self.time(body),
             data_content_type: optional(&self.data_content_type),
             data_schema: optional(&self.data_schema),
             subject: optional(&self.subject),
@@ -60,6 +60,11 @@ impl Seen {
             trace_parent: optional(&self.trace_parent),
             extensions: self.extensions,
         }
+    }
+
+    /// When it happened. Read only here: few handlers ask.
+    pub(crate) fn time(&self, body: &[u8]) -> Option<Timestamp> {
+        self.time.text(body)?.parse().ok()
     }
 
     /// Takes one attribute in; `null` means that it is not set.
@@ -102,11 +107,8 @@ impl Seen {
                 };
             }
             "time" => {
-                let rule = |_| EnvelopeError::rule(name, "is an RFC 3339 timestamp");
-                return match self.time.replace(text.parse().map_err(rule)?) {
-                    None => Ok(()),
-                    Some(_) => Err(EnvelopeError::rule(name, ONCE)),
-                };
+                let broken = !is_plain_time(text.as_bytes()) && text.parse::<Timestamp>().is_err();
+                (&mut self.time, broken.then_some("is an RFC 3339 timestamp"))
             }
             _ => return self.extend(name, Value::String(text.into_owned())),
         };
@@ -202,6 +204,30 @@ fn check_text<'a>(name: &str, text: Cow<'a, str>) -> Result<Cow<'a, str>, Envelo
         return Err(EnvelopeError::rule(name, "has no control characters"));
     }
     Ok(text)
+}
+
+/// Whether this is a time in the form in which this library writes it, `2026-11-23T05:00:00.123Z`. What is not may be
+/// a time as well.
+fn is_plain_time(text: &[u8]) -> bool {
+    let Some(text) = text.as_array::<24>() else {
+        return false;
+    };
+    let form = b"0000-00-00T00:00:00.000Z";
+    let fits = text.iter().zip(form).fold(true, |fits, (byte, form)| {
+        let good = if *form == b'0' {
+            byte.is_ascii_digit()
+        } else {
+            byte == form
+        };
+        fits & good
+    });
+    let two = |at: usize| (text[at] - b'0') * 10 + (text[at + 1] - b'0');
+    // Days that not every month has are left to who knows them.
+    fits && (1..=12).contains(&two(5))
+        && (1..=28).contains(&two(8))
+        && two(11) < 24
+        && two(14) < 60
+        && two(17) < 60
 }
 
 /// Whether a media type is JSON: `application/json`, or any `…+json`; parameters don't matter.

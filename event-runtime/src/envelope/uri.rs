@@ -17,10 +17,10 @@ pub(super) fn is_reference(uri: &str) -> bool {
 
 /// A URI with its scheme: `urn:shop:order.placed:2`.
 pub(super) fn is_absolute(uri: &str) -> bool {
-    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(legal)
+    let scheme = uri.bytes().position(|byte| !legal(byte));
+    uri.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.is_some_and(|end| uri.as_bytes()[end] == b':')
         && is_reference(uri)
 }
 

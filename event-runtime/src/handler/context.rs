@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use jiff::Timestamp;
 
 use super::States;
@@ -25,7 +24,8 @@ pub struct Context {
     states: Arc<States>,
     /// The app's publisher, whose events have no cause.
     unbound: Publisher,
-    metadata: OnceLock<Metadata>,
+    /// Boxed, since most contexts are moved about without them.
+    metadata: OnceLock<Box<Metadata>>,
     publisher: OnceLock<Publisher>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Arrival {
     pub(crate) seen: Seen,
     pub(crate) body: Bytes,
     /// The topic that it was published to.
-    pub(crate) topic: ByteString,
+    pub(crate) topic: Arc<str>,
     /// When the broker stored it.
     pub(crate) stored_at: Timestamp,
     /// This run of the handler, from 1.
@@ -46,7 +46,7 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     fn time(&self) -> Timestamp {
-        self.seen.time.unwrap_or(self.stored_at)
+        self.seen.time(&self.body).unwrap_or(self.stored_at)
     }
 
     fn text(&self, place: &Place) -> Option<String> {
@@ -106,7 +106,8 @@ impl Context {
 
     /// What is known about the event besides its data; in a batch, about its first event.
     pub fn metadata(&self) -> &Metadata {
-        self.metadata.get_or_init(|| self.arrival.metadata())
+        let metadata = || Box::new(self.arrival.metadata());
+        self.metadata.get_or_init(metadata)
     }
 
     /// What is known about each event of a batch; `None` in a handler of single events.

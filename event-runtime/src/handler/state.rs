@@ -1,7 +1,7 @@
 //! Values by type.
 
 use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 type Value = Box<dyn Any + Send + Sync>;
@@ -9,7 +9,8 @@ type Value = Box<dyn Any + Send + Sync>;
 /// The app's state: one value of each type.
 #[derive(Default)]
 pub struct States {
-    values: HashMap<TypeId, (&'static str, Option<Value>)>,
+    /// There are few: comparing is faster than a hash.
+    values: BTreeMap<TypeId, (&'static str, Option<Value>)>,
     doubled: Vec<&'static str>,
 }
 

@@ -1,6 +1,7 @@
 //! One stream: its messages, what is delayed, which message ids it knows, and its durables.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use crate::envelope::Headers;
 /// A message in a stream.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
-    pub(super) subject: ByteString,
+    pub(super) subject: Arc<str>,
     pub(super) headers: Headers,
     pub(super) payload: Bytes,
     pub(super) id: Option<ByteString>,
@@ -301,7 +302,7 @@ impl Stream {
             ..
         } = kept.clone();
         Some(StoredMessage {
-            subject: subject.into(),
+            subject: subject.to_string(),
             sequence: *sequence,
             stored_at,
             headers,

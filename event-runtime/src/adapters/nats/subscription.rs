@@ -23,6 +23,9 @@ const EXPIRES: Duration = Duration::from_secs(30);
 /// The server says this often that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
+/// No more deliveries than this are given out at once: what is taken in one piece of memory is soon used again.
+const CHUNK: usize = 256;
+
 pub(super) struct NatsSubscription {
     links: Arc<Links>,
     stream: Arc<str>,
@@ -31,6 +34,8 @@ pub(super) struct NatsSubscription {
     ack_wait: Duration,
     inbox: String,
     messages: Subscriber,
+    /// The topic of the last delivery: that of the next is often the same.
+    topic: Arc<str>,
     connects: watch::Receiver<u64>,
     /// Asked for and not come yet.
     outstanding: usize,
@@ -64,6 +69,7 @@ impl NatsSubscription {
             ack_wait,
             inbox,
             messages,
+            topic: "".into(),
             connects,
             outstanding: 0,
             doubted: false,
@@ -157,7 +163,7 @@ impl NatsSubscription {
         }
     }
 
-    fn delivery(&self, message: Message) -> Result<Delivery, BrokerError> {
+    fn delivery(&mut self, message: Message) -> Result<Delivery, BrokerError> {
         let Message {
             subject,
             reply,
@@ -166,14 +172,19 @@ impl NatsSubscription {
             ..
         } = message;
         let address = reply.unwrap_or_else(|| "".into());
-        let Some((sequence, deliveries, stored_at)) = reply::parse(&address) else {
+        let Some((sequence, deliveries, stored_at)) =
+            reply::parse(&address, &self.stream, &self.durable)
+        else {
             return Err(BrokerError::transient(format!(
                 "the server sent an acknowledgement address that can't be read: `{address}`"
             )));
         };
         let (headers, message_id) = headers::read(map.as_ref());
+        if *self.topic != *subject {
+            self.topic = (&*subject).into();
+        }
         Ok(Delivery {
-            subject: (&*subject).into(),
+            subject: Arc::clone(&self.topic),
             headers,
             payload,
             message_id,
@@ -233,7 +244,11 @@ impl NatsSubscription {
 
     async fn next_batch(&mut self, demand: usize) -> Result<Vec<Delivery>, BrokerError> {
         // Without a demand, what is on its way all the same is taken: unread it could not be kept alive.
-        let most = if demand == 0 { usize::MAX } else { demand };
+        let most = if demand == 0 {
+            usize::MAX
+        } else {
+            demand.min(CHUNK)
+        };
         let mut batch = Vec::new();
         loop {
             if self.connects.has_changed().unwrap_or(false) {
@@ -252,7 +267,12 @@ impl NatsSubscription {
                     return self.ended(batch);
                 };
                 match self.take(message) {
-                    Ok(delivery) => batch.extend(delivery),
+                    Ok(delivery) => {
+                        if batch.is_empty() {
+                            batch.reserve(most.min(CHUNK / 4));
+                        }
+                        batch.extend(delivery);
+                    }
                     Err(error) if batch.is_empty() => return Err(error),
                     // What came before is given out first, and then it is seen whether the durable is still there.
                     Err(error) => {

@@ -18,7 +18,7 @@ pub(super) async fn messages_arrive_as_they_were_published(bench: &mut Bench<'_>
         store(&*broker, message).await;
     }
     for (number, delivery) in bench.take(&mut *subscription, 100).await.iter().enumerate() {
-        assert_eq!(delivery.subject, format!("conf.{number}.a-b_c"));
+        assert_eq!(*delivery.subject, *format!("conf.{number}.a-b_c"));
         assert_eq!(delivery.payload, bytes.repeat(number % 7));
         let headers: Vec<_> = delivery.headers.iter().collect();
         assert_eq!(headers, [("Number", number.to_string().as_str())]);

@@ -81,7 +81,7 @@ pub(super) async fn two_handlers_that_fail_on_one_event_keep_both_retries(
         assert_eq!(retry.payload, EVENT, "the original bytes");
         let mark = Mark::read(&retry.headers).expect("the lane's headers are whole");
         assert_eq!(mark.attempt, 2);
-        assert_eq!(mark.origin.subject, "conf.a");
+        assert_eq!(&*mark.origin.subject, "conf.a");
     }
     Outcome::Kept
 }

@@ -99,7 +99,7 @@ pub(super) async fn a_delayed_message_waits_and_then_comes(bench: &mut Bench<'_>
             "in order of time"
         );
         assert_eq!(
-            taken.subject, spec.filter,
+            *taken.subject, *spec.filter,
             "on the lane that it was sent to"
         );
         assert!(
