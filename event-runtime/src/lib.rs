@@ -4,7 +4,7 @@
 //! event by `#[derive(Event)]`, an async function a handler by `#[handler]`, and [`run`] is the whole of
 //! `main`.
 //!
-//! ```
+//! ```standalone_crate
 //! use event_runtime::{App, Event, handler};
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};

@@ -120,7 +120,8 @@ impl Stored {
 
 /// The broker's answer to a published message, some time later.
 ///
-/// Dropping it neither cancels the message nor loses it; only the answer is not seen.
+/// Dropping it neither cancels the message nor loses it; only the answer is not seen, and a broker that did not
+/// answer is not asked again.
 #[must_use = "a message is stored only when its receipt resolves to `Ok`"]
 pub struct Receipt(BoxFuture<'static, Result<Stored, BrokerError>>);
 

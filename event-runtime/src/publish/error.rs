@@ -1,6 +1,6 @@
 //! Why an event was not published.
 
-use crate::broker::{BrokerError, BrokerErrorKind};
+use crate::broker::BrokerError;
 use crate::event::TopicError;
 
 /// An event was not published; or, where the broker didn't answer, nobody knows.
@@ -53,11 +53,21 @@ pub enum PublishError {
         /// What the broker said.
         source: BrokerError,
     },
+    /// It was one of many, and others before it could not be stored.
+    #[error("`{event}` was not sent: the broker did not answer for others before it")]
+    Unsent {
+        /// The event's type on the wire.
+        event: &'static str,
+    },
 }
 
 impl PublishError {
     /// Whether publishing the same event again may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Broker { source, .. } if source.kind() == BrokerErrorKind::Transient)
+        match self {
+            Self::Broker { source, .. } => source.is_transient(),
+            Self::Unsent { .. } => true,
+            _ => false,
+        }
     }
 }

@@ -8,11 +8,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytestring::ByteString;
 
 use crate::envelope::{Attributes, Common};
-use crate::event::Event;
+use crate::event::{Event, EventDescriptor};
 
 /// What is the same for all events of a type.
 #[derive(Debug)]
 pub(super) struct Kind {
+    pub(super) event: &'static EventDescriptor,
     /// The attributes that they share.
     pub(super) attributes: Attributes,
     /// The same, as they are written.
@@ -49,6 +50,7 @@ impl Kind {
             ..Attributes::default()
         };
         Self {
+            event: E::descriptor(),
             common: Common::of(&attributes),
             attributes,
             has_stream: AtomicBool::new(false),

@@ -2,22 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::kind::{Kind, Kinds};
-use super::streams::Streams;
+use super::kind::Kinds;
+use super::store::{Prepared, Store};
 use super::{Cause, Provision, PublishError, identity};
-use crate::broker::{Broker, BrokerError, Message, Receipt, Stored, lanes};
+use crate::broker::{Broker, Message, Receipt, Stored, lanes};
 use crate::envelope::{self, Headers, Mode, Own};
 use crate::event::Event;
-
-/// How long a broker that does not answer is asked again, with the same message id.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes events. Clones share one connection.
 ///
@@ -30,8 +24,7 @@ pub struct Publisher {
 }
 
 struct Shared {
-    broker: Arc<dyn Broker>,
-    streams: Streams,
+    store: Store,
     kinds: Kinds,
     service: String,
     source: String,
@@ -44,14 +37,6 @@ pub(crate) struct PublisherSettings {
     pub(crate) service: String,
     pub(crate) provision: Provision,
     pub(crate) mode: Mode,
-}
-
-/// An event on its way to the broker.
-pub(crate) struct Prepared {
-    kind: Arc<Kind>,
-    /// The event's id, where it is not the message's.
-    own: Option<String>,
-    pub(crate) message: Message,
 }
 
 /// An event that the broker has stored.
@@ -68,6 +53,17 @@ pub struct Published {
     pub duplicate: bool,
 }
 
+impl Published {
+    pub(super) fn new(id: String, stored: Stored) -> Self {
+        Self {
+            id,
+            stream: stored.stream,
+            sequence: stored.sequence,
+            duplicate: stored.duplicate,
+        }
+    }
+}
+
 impl Publisher {
     pub(crate) fn new(settings: PublisherSettings) -> Self {
         let PublisherSettings {
@@ -76,12 +72,10 @@ impl Publisher {
             provision,
             mode,
         } = settings;
-        let streams = Streams::new(Arc::clone(&broker), provision);
         let source = format!("/{service}");
         Self {
             shared: Arc::new(Shared {
-                broker,
-                streams,
+                store: Store::new(broker, provision),
                 kinds: Kinds::default(),
                 service,
                 source,
@@ -101,7 +95,8 @@ impl Publisher {
 
     /// Publishes an event, and waits until the broker has stored it.
     ///
-    /// A broker that does not answer is asked again for 30 s, with the same id, so the event is stored once.
+    /// A broker that does not answer is asked again for 30 s, with the same id, so the event is stored once. For many
+    /// events there is [`publish_all`](Self::publish_all).
     pub async fn publish<E: Event>(&self, event: &E) -> Result<Published, PublishError> {
         self.publish_one(event, None).await
     }
@@ -121,6 +116,10 @@ impl Publisher {
     ///
     /// Waits only while the window of unacknowledged events is full (1,024 on JetStream). Events are stored
     /// in the order of these calls, unless the broker had to be asked again.
+    ///
+    /// It is the receipt that asks again, for 30 s as [`publish`](Self::publish) does, while it is awaited. An
+    /// event whose receipt is dropped is on its way, and lost if the broker does not store it at once. For many
+    /// events there is [`publish_all`](Self::publish_all).
     pub async fn send<E: Event>(&self, event: &E) -> Result<Receipt, PublishError> {
         self.send_one(event, None).await
     }
@@ -139,42 +138,17 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Published, PublishError> {
-        self.store::<E>(self.prepare(event, id)?).await
+        self.store(self.prepare(event, id)?).await
     }
 
-    /// Stores the message of an event `E`, in a stream that is created where that is allowed.
-    pub(crate) async fn store<E: Event>(
-        &self,
-        prepared: Prepared,
-    ) -> Result<Published, PublishError> {
-        let Prepared { kind, own, message } = prepared;
-        let topic = message.subject.clone();
-        let failed = |source| PublishError::Broker {
-            event: E::WIRE_TYPE,
-            topic: topic.clone(),
-            source,
-        };
-        let id = own.or_else(|| message.id.clone()).unwrap_or_default();
-        self.find_stream::<E>(&kind).await.map_err(failed)?;
-        let stored = store_patiently(&*self.shared.broker, message)
-            .await
-            .map_err(failed)?;
-        Ok(Published {
-            id,
-            stream: stored.stream,
-            sequence: stored.sequence,
-            duplicate: stored.duplicate,
-        })
-    }
-
-    /// Makes sure, once for each type, that a stream holds its events.
-    async fn find_stream<E: Event>(&self, kind: &Kind) -> Result<(), BrokerError> {
-        if kind.has_stream.load(Ordering::Relaxed) {
-            return Ok(());
+    /// Stores an event.
+    pub(crate) async fn store(&self, prepared: Prepared) -> Result<Published, PublishError> {
+        let store = self.stores();
+        let first = store.first(&prepared).await;
+        match store.last(&prepared, first).await {
+            Ok(stored) => Ok(Published::new(prepared.id(), stored)),
+            Err(error) => Err(prepared.failed(error)),
         }
-        self.shared.streams.ensure(E::descriptor()).await?;
-        kind.has_stream.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     async fn send_one<E: Event>(
@@ -182,26 +156,19 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Receipt, PublishError> {
-        let Prepared { kind, message, .. } = self.prepare(event, id)?;
-        let failed = |source| PublishError::Broker {
-            event: E::WIRE_TYPE,
-            topic: message.subject.clone(),
-            source,
+        let prepared = self.prepare(event, id)?;
+        let first = match self.stores().first(&prepared).await {
+            Err(error) if !error.is_transient() => return Err(prepared.failed(error)),
+            first => first,
         };
-        self.find_stream::<E>(&kind).await.map_err(failed)?;
-        let receipt = self
-            .shared
-            .broker
-            .publish(message.clone())
-            .await
-            .map_err(failed)?;
-        let broker = Arc::clone(&self.shared.broker);
+        let shared = Arc::clone(&self.shared);
         Ok(Receipt::new(async move {
-            match receipt.await {
-                Err(error) if error.is_transient() => store_patiently(&*broker, message).await,
-                answer => answer,
-            }
+            shared.store.last(&prepared, first).await
         }))
+    }
+
+    pub(super) fn stores(&self) -> &Store {
+        &self.shared.store
     }
 
     /// The message for an event, without sending it.
@@ -258,7 +225,13 @@ impl Publisher {
             event: wire_type,
             source,
         })?;
-        let message = Message::new(topic, payload).id(message_id).headers(headers);
+        let message = Message {
+            subject: topic,
+            headers,
+            payload: payload.into(),
+            id: Some(message_id),
+            delay: None,
+        };
         Ok(Prepared { kind, own, message })
     }
 
@@ -290,25 +263,6 @@ impl Publisher {
         let mut text = Uuid::encode_buffer();
         let id = id.hyphenated().encode_lower(&mut text);
         Ok((None, id.to_owned()))
-    }
-}
-
-/// Stores a message, asking a broker that does not answer again for a bounded time.
-pub(crate) async fn store_patiently(
-    broker: &dyn Broker,
-    message: Message,
-) -> Result<Stored, BrokerError> {
-    let start = Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        let answer = async { broker.publish(message.clone()).await?.await }.await;
-        match answer {
-            Err(error) if error.is_transient() && start.elapsed() < PATIENCE => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(2));
-            }
-            answer => return answer,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::broker::{Broker, BrokerError, StreamInfo, StreamSpec, plan};
 use crate::event::EventDescriptor;
@@ -30,11 +30,10 @@ impl FromStr for Provision {
     }
 }
 
-/// The topics that are known to have a stream.
-pub(crate) struct Streams {
+/// The streams of events.
+pub(super) struct Streams {
     broker: Arc<dyn Broker>,
     provision: Provision,
-    known: RwLock<HashSet<&'static str>>,
     /// The streams that people were told of.
     warned: Mutex<HashSet<String>>,
 }
@@ -44,22 +43,12 @@ impl Streams {
         Self {
             broker,
             provision,
-            known: RwLock::default(),
             warned: Mutex::default(),
         }
     }
 
-    /// Finds the stream of an event's topic, or creates it where that is allowed. Asks the broker once.
-    pub(crate) async fn ensure(&self, event: &'static EventDescriptor) -> Result<(), BrokerError> {
-        let topic = event.topic.as_str();
-        if self
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(topic)
-        {
-            return Ok(());
-        }
+    /// Finds the stream of an event's topic, or creates it where that is allowed.
+    pub(super) async fn ensure(&self, event: &'static EventDescriptor) -> Result<(), BrokerError> {
         let spec = plan::event_stream(event);
         let found = plan::find_stream(&*self.broker, &spec).await?;
         match (found, self.provision) {
@@ -69,10 +58,6 @@ impl Streams {
             }
             (None, Provision::Check) => return Err(plan::missing_stream(&spec)),
         }
-        self.known
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(topic);
         Ok(())
     }
 

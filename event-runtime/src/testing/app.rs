@@ -139,7 +139,7 @@ impl TestApp {
         self.bench
             .history
             .add(self.seat.app, Happened::Given { payload });
-        let stored = self.publisher.store::<E>(prepared).await;
+        let stored = self.publisher.store(prepared).await;
         let published = or_panic(stored, "did not get its event", caller);
         self.bench.settle(caller).await;
         published

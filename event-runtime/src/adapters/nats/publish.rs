@@ -1,6 +1,7 @@
 //! Publishes one message, and reads what the server answers.
 
 use std::borrow::Cow;
+use std::pin::pin;
 
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
 use async_nats::{Message as NatsMessage, Subject};
@@ -21,8 +22,8 @@ pub(super) async fn publish(
     message: Message,
 ) -> Result<Receipt, BrokerError> {
     let Sent { to, map, payload } = for_server(link, kept, message)?;
-    // What is large or happens seldom is in boxes of its own: the future of each message is small then, and memory
-    // for a small one costs a tenth.
+    // What seldom happens is in a box of its own: the future of each message is small then, and memory for a small
+    // one costs a tenth.
     let room = match window.free_room() {
         Some(room) => room,
         None => Box::pin(window.room()).await?,
@@ -35,8 +36,8 @@ pub(super) async fn publish(
     let sending = link
         .client
         .publish_with_reply_and_headers(to, reply, map, payload);
-    let sending = sending.map_err(|error| error.to_string());
-    if let Err(error) = timed("publishing", Box::pin(sending)).await {
+    let sending = pin!(sending.map_err(|error| error.to_string()));
+    if let Err(error) = timed("publishing", sending).await {
         window.forget(number);
         return Err(error);
     }
