@@ -13,6 +13,10 @@ pub struct TestNats {
     child: Option<Child>,
 }
 
+fn with_jetstream(config: &str) -> String {
+    format!("jetstream: {{ store_dir: \"{{folder}}/store\" }}\n{config}")
+}
+
 impl TestNats {
     /// Starts a server on a free port.
     ///
@@ -29,9 +33,21 @@ impl TestNats {
     ///
     /// When there is no server, with the line that gets one; when it does not start within 20 s.
     pub fn with_config(config: &str) -> Self {
-        Self::launch(&format!(
-            "jetstream: {{ store_dir: \"{{folder}}/store\" }}\n{config}"
-        ))
+        Self::launch(&with_jetstream(config))
+    }
+
+    /// Restarts it with other lines in its configuration file.
+    ///
+    /// # Panics
+    ///
+    /// As [`restart`](Self::restart).
+    pub fn restart_with(&mut self, config: &str) {
+        self.configure(&with_jetstream(config));
+        self.restart();
+    }
+
+    fn configure(&mut self, config: &str) {
+        self.config = config.replace("{folder}", &self.folder.display().to_string());
     }
 
     /// Starts a server without JetStream.
@@ -46,13 +62,13 @@ impl TestNats {
     fn launch(config: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("event-nats-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir_all(&folder).expect("a folder for the server's data");
-        let config = config.replace("{folder}", &folder.display().to_string());
         let mut this = Self {
             folder,
-            config,
+            config: String::new(),
             port: 0,
             child: None,
         };
+        this.configure(config);
         this.restart();
         this
     }

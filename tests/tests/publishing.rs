@@ -6,6 +6,7 @@ use std::time::Duration;
 use event_runtime::broker::BrokerError;
 use event_runtime::publish::{PublishError, Published};
 use event_runtime::{HandlerError, Publisher, Running, State, handler};
+use event_tests::nats::TestNats;
 use event_tests::on_each_broker;
 use event_tests::service::{Done, Seen, Task, World, give, settle, task};
 use expect_test::expect;
@@ -202,4 +203,25 @@ async fn in_a_handler_they_have_the_same_ids_on_every_run(world: World) {
     assert_eq!(ids.len(), 3);
     assert!(ids.iter().all(|run| *run == ids[0]));
     assert_eq!(stored, 3, "and they differ from each other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_may_take_less() {
+    let mut world = World::Nats(TestNats::with_config("max_payload: 65536"));
+    let running = publisher(&world).await;
+    let publisher = running.publisher();
+    let event = |size: usize| Done {
+        id: "t".into(),
+        kind: "a".into(),
+        note: "x".repeat(size),
+    };
+    publisher.publish(&event(30_000)).await.unwrap();
+    world.nats().restart_with("max_payload: 32768");
+    // Connected again: this is asked until it is stored.
+    publisher.publish(&event(10)).await.unwrap();
+    let error = publisher.publish(&event(30_000)).await.unwrap_err();
+    assert!(!error.is_transient());
+    expect!["`task.done.v1` was not published to `done.a`: the message for `done.a` is 30269 bytes, and this server takes 24576 (its max_payload less 8192 for headers): publish a reference to the data instead, or raise max_payload"]
+        .assert_eq(&told(&error));
+    running.stop().await.unwrap();
 }
