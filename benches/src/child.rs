@@ -82,7 +82,9 @@ impl Run {
     async fn run(self) -> anyhow::Result<Sample> {
         let meter = Meter::new(self.events);
         match (self.work, self.side) {
-            (Work::Consume, Side::Ours) => ours::consume::run(&self, &meter).await?,
+            (Work::Consume, Side::Ours) | (Work::Batch, Side::Plain) => {
+                ours::consume::run(&self, &meter).await?;
+            }
             (Work::Consume, Side::ByHand) => by_hand::consume::run(&self, &meter).await?,
             (Work::Consume, Side::Default) => by_hand::consume::run_default(&self, &meter).await?,
             (Work::Publish, Side::Ours) => ours::publish::run(&self, &meter).await?,
@@ -94,7 +96,6 @@ impl Run {
             (Work::Memory, Side::Ours) => ours::memory::run(&self, &meter).await?,
             (Work::Memory, Side::ByHand) => by_hand::memory::run(&meter).await?,
             (Work::Batch, Side::Ours) => ours::batch::run(&self, &meter).await?,
-            (Work::Batch, Side::Plain) => ours::consume::run(&self, &meter).await?,
             (Work::Retry, Side::Ours) => ours::retry::run(&self, &meter, true).await?,
             (Work::Retry, Side::Plain) => ours::retry::run(&self, &meter, false).await?,
             (work, side) => anyhow::bail!("{work:?} is not done by {side:?}"),

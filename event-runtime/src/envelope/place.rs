@@ -2,12 +2,18 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "runtime")]
 use bytes::Bytes;
+#[cfg(feature = "runtime")]
 use bytestring::ByteString;
 
 /// Where a text stands in a message: a few bytes instead of a copy, most of which nobody would look at. A text that
 /// does not stand there as it is, because it is escaped or a header, is kept whole.
 #[derive(Debug, Clone, Default)]
+#[allow(
+    clippy::box_collection,
+    reason = "a pointer of one word keeps all places small, and few of them are of this kind"
+)]
 pub(crate) enum Place {
     #[default]
     Absent,
@@ -58,6 +64,7 @@ impl Place {
     }
 
     /// The text as a part of the body, which lives on in it.
+    #[cfg(feature = "runtime")]
     pub(crate) fn shared(&self, body: &Bytes) -> Option<ByteString> {
         match self {
             Self::At(start, end) if *end as usize <= body.len() => {
@@ -79,6 +86,7 @@ mod tests {
         let part = Place::of((&text[7..8]).into(), body);
         assert!(matches!(part, Place::At(7, 8)));
         assert_eq!(part.text(body), Some("1"));
+        #[cfg(feature = "runtime")]
         assert_eq!(part.shared(&body.to_vec().into()).unwrap(), "1");
 
         let other = String::from("elsewhere");
