@@ -11,6 +11,7 @@ use expect_test::expect;
 on_each_broker!(
     the_first_one_is_outermost_and_sees_each_run_and_its_outcome,
     one_may_end_a_run_and_fails_like_a_handler,
+    what_one_publishes_afterwards_is_another_event,
 );
 
 /// Notes each run before and after.
@@ -149,5 +150,39 @@ async fn one_may_end_a_run_and_fails_like_a_handler(world: World) {
         first forgive handled at attempt 1
         rejected: not in this mood"#]]
     .assert_eq(&seen.lines().join("\n"));
+    running.stop().await.unwrap();
+}
+
+/// Publishes an event like the handler's, once that is over.
+#[derive(Debug)]
+struct Audit;
+
+fn done() -> Done {
+    Done {
+        id: "t1".into(),
+        kind: "a".into(),
+        note: String::new(),
+    }
+}
+
+impl Middleware for Audit {
+    fn around<'a>(&'a self, call: &'a handler::Call, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let outcome = next.run().await;
+            let published = call.context().publisher().publish(&done()).await.unwrap();
+            assert!(!published.duplicate, "it has the id of the handler's event");
+            outcome
+        })
+    }
+}
+
+async fn what_one_publishes_afterwards_is_another_event(world: World) {
+    let script = Script::new(|_| async { Ok(Some(done())) });
+    let app = world.app().only((first,)).with_state(script);
+    let running = app.middleware(Audit).start().await.unwrap();
+    give(&running, &[task("t1")]).await;
+    assert_eq!(dead_letters(&running).await.len(), 0);
+    let stored = running.publisher().publish(&done()).await.unwrap();
+    assert_eq!(stored.sequence, 3, "both are stored, and this one");
     running.stop().await.unwrap();
 }

@@ -234,11 +234,10 @@ impl Pipeline {
                     let mut messages = Some(messages);
                     for (index, item) in part.into_iter().enumerate() {
                         let failed = failures.iter().position(|(failed, _)| *failed == index);
-                        // Only middleware can have given any; they go out once, with the first event.
-                        let messages = messages.take().unwrap_or_default();
+                        // Only middleware can have given any; they go out once, with the first event that did not fail.
                         let answer = match failed {
                             Some(at) => Err(failures.remove(at).1.into()),
-                            None => Ok(Ended::Done(messages)),
+                            None => Ok(Ended::Done(messages.take().unwrap_or_default())),
                         };
                         let _ = item.answer.send(answer);
                     }

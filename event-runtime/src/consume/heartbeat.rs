@@ -132,8 +132,40 @@ impl<T> Future for Watched<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let since = &self.pulse.since[self.worker];
         since.store(self.pulse.now(), Ordering::Relaxed);
-        let poll = self.run.as_mut().poll(cx);
-        since.store(0, Ordering::Relaxed);
-        poll
+        let _polled = Polled(since);
+        self.run.as_mut().poll(cx)
+    }
+}
+
+/// A poll that goes on. It ends with a panic as well.
+struct Polled<'a>(&'a AtomicU64);
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::Pin;
+    use std::sync::atomic::Ordering;
+    use std::task::{Context, Waker};
+
+    use futures_util::FutureExt;
+
+    use super::{Pulse, Watched};
+
+    #[test]
+    fn a_run_that_panics_blocks_nothing_any_more() {
+        let pulse = Pulse::new(1);
+        let run = async { panic!("a mistake") }.boxed();
+        let mut run = Watched::<()>::new(run, &pulse, 0);
+        let mut cx = Context::from_waker(Waker::noop());
+        let poll = || Pin::new(&mut run).poll(&mut cx).is_ready();
+        assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+        assert_eq!(pulse.since[0].load(Ordering::Relaxed), 0);
     }
 }

@@ -3,16 +3,21 @@
 //! The worker goes on pulling, in a task of its own; whichever of these tasks comes first takes the next delivery.
 //! A task that is busy for long takes none, so it holds up no event but its own.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::StreamExt;
 use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
+use super::failure::chain;
+use super::invoke::panicked;
 use super::pipeline::Pipeline;
+use super::stop::Phase;
 use crate::broker::Delivery;
 use crate::handler::HandlerPlan;
 
@@ -123,8 +128,24 @@ impl Pipeline {
                 biased;
                 // First, so that what was taken begins before the next one is taken.
                 Some(()) = running.next() => {}
-                begun = tasks.next() => running.push(self.consume_begun(begun, WORKERS + number)),
+                begun = tasks.next() => {
+                    // A panic outside of the handler, in an observer say, must not end the task: its events would
+                    // wait for ever.
+                    let run = AssertUnwindSafe(self.consume_begun(begun, WORKERS + number));
+                    running.push(run.catch_unwind().map(|ended| self.report_panic(ended.err())));
+                }
             }
+        }
+    }
+
+    fn report_panic(&self, panic: Option<Box<dyn Any + Send>>) {
+        if let Some(panic) = panic {
+            let (handler, error) = (self.plan.name(), panicked(&*panic).error);
+            tracing::error!(
+                handler,
+                error,
+                "not settled; the broker will deliver the event again"
+            );
         }
     }
 
@@ -136,8 +157,20 @@ impl Pipeline {
             permit,
             finished,
         } = begun;
-        self.consume(delivery, &generation, from_lane, worker, permit)
-            .await;
+        if self.stop.is(Phase::Draining) {
+            // Taken by the worker, but nobody has begun it.
+            if let Err(error) = delivery.settle.hand_back(None).await {
+                let (handler, error) = (self.plan.name(), chain(&error));
+                tracing::warn!(
+                    handler,
+                    error,
+                    "not handed back; the broker will deliver the event again"
+                );
+            }
+        } else {
+            self.consume(delivery, &generation, from_lane, worker, permit)
+                .await;
+        }
         drop(finished);
     }
 }

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many deliveries are begun before anything else is looked at.
 const ROUND: usize = 64;
+/// And for so long: handlers that compute or block would keep the end of the program waiting, and others.
+const LONG: Duration = Duration::from_millis(2);
 
 /// One durable that a handler consumes: its events, or its retries.
 #[derive(Debug, Clone)]
@@ -120,9 +122,11 @@ impl Worker {
                 pull.await
             });
             loop {
+                let round = Instant::now();
                 poll_fn(|cx| {
                     for begun in 0..ROUND {
-                        if queue.is_empty() || begun > 0 && !has_budget_remaining() {
+                        let over = || !has_budget_remaining() || round.elapsed() > LONG;
+                        if queue.is_empty() || begun > 0 && over() {
                             break;
                         }
                         let Some(free) = permit.take().or_else(|| pipeline.try_permit()) else {
@@ -142,6 +146,11 @@ impl Worker {
                     Poll::Ready(())
                 })
                 .await;
+                if round.elapsed() > LONG {
+                    // The handler computes or blocks: what it has woken runs first, such as the connection on which
+                    // its acknowledgements wait.
+                    tokio::task::yield_now().await;
+                }
                 // More is wanted by far than was asked for: ask anew. Dropping the old call loses nothing.
                 let wanted = self.demand(&mut pace, queue.len());
                 if wanted / 2 > demand || (demand == 0 && wanted > 0) {

@@ -1,5 +1,6 @@
 //! A message's headers.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 #[cfg(feature = "runtime")]
 use std::sync::LazyLock;
@@ -56,9 +57,16 @@ impl Headers {
 
     /// Keeps the headers for whose name this is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        let keeps_all = self.iter().all(|(name, _)| keep(name));
-        if let Some(headers) = self.0.as_mut().filter(|_| !keeps_all) {
-            Arc::make_mut(headers).retain(|(name, _)| keep(name));
+        // Nothing is copied where nothing goes; and each header is asked for once.
+        let first = self.iter().position(|(name, _)| !keep(name));
+        if let Some((headers, first)) = self.0.as_mut().zip(first) {
+            let mut index = 0..;
+            Arc::make_mut(headers).retain(|(name, _)| {
+                let order = index
+                    .next()
+                    .map_or(Ordering::Greater, |index| first.cmp(&index));
+                order == Ordering::Greater || order == Ordering::Less && keep(name)
+            });
         }
         if self.iter().next().is_none() {
             self.0 = None;

@@ -15,7 +15,7 @@ use crate::publish::{Cause, Publisher};
 ///
 /// A [`Batch`](crate::Batch) has one context for all of its events: [`batch`](Self::batch) has what is known about
 /// each.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Context {
     handler: &'static str,
     /// In a batch that of its first event.
@@ -141,6 +141,23 @@ impl Context {
                 published: std::sync::Mutex::default(),
             })
         })
+    }
+}
+
+impl Clone for Context {
+    fn clone(&self) -> Self {
+        // Made now, so that all clones share it: it counts what the run publishes, and two counts would give two
+        // events one id.
+        self.publisher();
+        Self {
+            handler: self.handler,
+            arrival: self.arrival.clone(),
+            batch: self.batch.clone(),
+            states: Arc::clone(&self.states),
+            unbound: self.unbound.clone(),
+            metadata: self.metadata.clone(),
+            publisher: self.publisher.clone(),
+        }
     }
 }
 

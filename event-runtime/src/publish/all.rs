@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use tokio::time::Instant;
 
 use super::store::{Prepared, Store};
 use super::{PublishError, Published, Publisher};
@@ -14,6 +16,9 @@ use crate::event::Event;
 
 /// Events whose answers are awaited at once: as many as may be on their way to JetStream.
 const AT_ONCE: usize = 1024;
+/// Events that are to be sent once more are gathered for so long: long enough to wait for a broker only once, and far
+/// below the time for which it knows their ids.
+const GATHERED: Duration = Duration::from_secs(5);
 
 impl Publisher {
     /// Publishes many events of one type, with many of them on their way at once, and waits until all are stored.
@@ -141,8 +146,10 @@ struct All<'a> {
     store: &'a Store,
     /// Sent, in order; the broker has not answered yet.
     open: VecDeque<(Sent, Receipt)>,
-    /// Sent once more. Together, since each takes as long as the broker does not answer.
+    /// To be sent once more. Together, since each takes as long as the broker does not answer.
     again: FuturesUnordered<BoxFuture<'a, (Sent, Result<Stored, BrokerError>)>>,
+    /// Since when one of these waits: the broker knows its id for some minutes only.
+    again_since: Option<Instant>,
     published: Vec<(usize, Published)>,
     failed: Vec<(usize, PublishError)>,
     /// The broker has used up our patience with it.
@@ -162,6 +169,7 @@ impl<'a> All<'a> {
             store,
             open: VecDeque::new(),
             again: FuturesUnordered::new(),
+            again_since: None,
             published: Vec::new(),
             failed: Vec::new(),
             gone: false,
@@ -189,7 +197,8 @@ impl<'a> All<'a> {
         if self.open.len() == AT_ONCE {
             self.hear_oldest().await;
         }
-        if self.again.len() == AT_ONCE {
+        let waits = self.again_since.map(|since| since.elapsed());
+        if self.again.len() == AT_ONCE || waits.is_some_and(|waits| waits > GATHERED) {
             self.hear_again().await;
         }
     }
@@ -204,7 +213,8 @@ impl<'a> All<'a> {
 
     /// Takes a first answer.
     fn take(&mut self, sent: Sent, answer: Result<Stored, BrokerError>) {
-        if answer.as_ref().is_err_and(BrokerError::is_transient) {
+        if !self.gone && answer.as_ref().is_err_and(BrokerError::is_transient) {
+            self.again_since.get_or_insert_with(Instant::now);
             let store = self.store;
             let again = async move {
                 let stored = store.again(&sent.prepared).await;
@@ -221,6 +231,7 @@ impl<'a> All<'a> {
             self.gone |= answer.as_ref().is_err_and(BrokerError::is_transient);
             self.take_last(sent, answer);
         }
+        self.again_since = None;
     }
 
     fn take_last(&mut self, sent: Sent, answer: Result<Stored, BrokerError>) {

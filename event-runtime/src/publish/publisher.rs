@@ -117,7 +117,8 @@ impl Publisher {
     /// Waits only while the window of unacknowledged events is full (1,024 on JetStream). Events are stored
     /// in the order of these calls, unless the broker had to be asked again.
     ///
-    /// It is the receipt that asks again, for 30 s as [`publish`](Self::publish) does, while it is awaited. An
+    /// An error here means that the event could not be put on its way; asking again is up to you. Once it is, it is
+    /// the receipt that asks again, for 30 s as [`publish`](Self::publish) does, while it is awaited. An
     /// event whose receipt is dropped is on its way, and lost if the broker does not store it at once. For many
     /// events there is [`publish_all`](Self::publish_all).
     pub async fn send<E: Event>(&self, event: &E) -> Result<Receipt, PublishError> {
@@ -157,13 +158,13 @@ impl Publisher {
         id: Option<&str>,
     ) -> Result<Receipt, PublishError> {
         let prepared = self.prepare(event, id)?;
-        let first = match self.stores().first(&prepared).await {
-            Err(error) if !error.is_transient() => return Err(prepared.failed(error)),
-            first => first,
+        let receipt = match self.stores().first(&prepared).await {
+            Ok(receipt) => receipt,
+            Err(error) => return Err(prepared.failed(error)),
         };
         let shared = Arc::clone(&self.shared);
         Ok(Receipt::new(async move {
-            shared.store.last(&prepared, first).await
+            shared.store.last(&prepared, Ok(receipt)).await
         }))
     }
 

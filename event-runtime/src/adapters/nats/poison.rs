@@ -49,6 +49,11 @@ impl Quarantine {
         self.search = Some(Search::new(area));
     }
 
+    /// Whether there may be poisoned messages that [`next`](Self::next) has not found yet.
+    pub(super) fn is_searching(&self) -> bool {
+        self.search.is_some()
+    }
+
     /// The next poisoned message, taken without the connection that it breaks. A call that is dropped loses
     /// nothing: the next one goes on where it was.
     pub(super) async fn next(

@@ -286,9 +286,11 @@ impl NatsSubscription {
             }
             if !batch.is_empty() {
                 // Asked for while these are worked on, more is here when they are done. Should that have to wait, it
-                // is asked for by the next call.
-                let left = demand.saturating_sub(batch.len());
-                let _ = self.pull(left).now_or_never();
+                // is asked for by the next call; as it is where something has to be looked at before.
+                if !self.doubted && !self.quarantine.is_searching() {
+                    let left = demand.saturating_sub(batch.len());
+                    let _ = self.pull(left).now_or_never();
+                }
                 return Ok(batch);
             }
             if demand > 0 {
