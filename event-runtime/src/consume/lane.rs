@@ -17,6 +17,9 @@ use crate::telemetry::What;
 #[derive(Debug)]
 pub(super) struct Cancelled;
 
+/// How much of a body one place to wait in has room for.
+const PLACE: usize = 64 * 1024;
+
 /// How a wait for the next run ended.
 pub(super) enum Wait {
     /// It is time, and there is a permit to run.
@@ -36,8 +39,14 @@ impl Pipeline {
     ) -> Result<Wait, Cancelled> {
         let due = Instant::now() + delay; // bounded by `retry::decide`
         let can_move = self.broker.capabilities().delays;
-        let slot = self.waiting.try_acquire();
+        let slot = self.waiting.try_acquire_many(places(&job.payload));
         if can_move && (delay > IN_PLACE || slot.is_err() || self.stop.is(Phase::Draining)) {
+            // Others may run while the broker stores it, up to a limit: where the broker is in trouble, consumption
+            // pauses.
+            let moving = self.moving.try_acquire();
+            if moving.is_ok() {
+                permit.take();
+            }
             match self
                 .store(job, self.retry_message(job, error, delay), "the retry")
                 .await?
@@ -125,8 +134,9 @@ impl Pipeline {
             .await
     }
 
-    /// Stores a message however long the broker takes: its trouble burns no attempts, and as the permit is
-    /// kept, consumption pauses. The inner error is one that asking again can't cure.
+    /// Stores a message however long the broker takes: its trouble burns no attempts, and as permits are kept
+    /// (those of a retry once many are on their way), consumption pauses. The inner error is one that asking again
+    /// can't cure.
     pub(super) async fn store(
         &self,
         job: &Job,
@@ -181,4 +191,9 @@ impl Pipeline {
         .id(job.mark.dead_id(handler))
         .headers(job.lane_headers(reason.as_str(), error))
     }
+}
+
+/// How many places an event takes that waits: large bodies are better kept by the broker.
+fn places(body: &[u8]) -> u32 {
+    u32::try_from(body.len() / PLACE + 1).unwrap_or(u32::MAX)
 }

@@ -20,8 +20,8 @@ use crate::handler::{HandlerPlan, Middleware, States};
 use crate::publish::Publisher;
 use crate::telemetry::{Observer, What};
 
-/// Events of one handler that wait in place for their next run, at most.
-const WAITING: usize = 256;
+/// Events of one handler that let others run while the broker stores them in its retry lane.
+const MOVING: usize = 256;
 
 /// One handler, with all that its deliveries need.
 #[derive(Debug)]
@@ -40,7 +40,10 @@ pub(crate) struct Pipeline {
     pub(super) batches: Option<Batches>,
     /// Where runs are shared by several tasks.
     pub(super) tasks: Option<Tasks>,
+    /// Places in which failed events wait for their next run.
     pub(super) waiting: Semaphore,
+    /// For events that let others run while the broker stores them in the retry lane.
+    pub(super) moving: Semaphore,
     pub(super) heartbeats: Heartbeats,
     pub(super) pulse: Arc<Pulse>,
 }
@@ -83,7 +86,8 @@ impl Pipeline {
             )),
             batches: Batches::new(&plan),
             tasks: Tasks::new(&plan),
-            waiting: Semaphore::new(WAITING),
+            waiting: Semaphore::new(plan.waiting_in_place().min(Semaphore::MAX_PERMITS)),
+            moving: Semaphore::new(MOVING),
             heartbeats: Heartbeats::default(),
             pulse: Arc::new(Pulse::new(tasks::slots(&plan))),
             plan,

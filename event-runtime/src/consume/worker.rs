@@ -16,9 +16,7 @@ use super::pipeline::Pipeline;
 use super::running::Running;
 use super::stop::Phase;
 use crate::broker::{BrokerError, Delivery, Subscription};
-
-/// Never more than this is asked for at once.
-const MOST: usize = 5000;
+use crate::handler::MOST_AHEAD;
 
 /// How long a durable that is gone is looked for again before the program gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -214,7 +212,7 @@ impl Worker {
     /// How many deliveries could be taken now: as many as may run, and some ahead.
     fn demand(&self, pace: &mut Pace, queued: usize) -> usize {
         let wanted = self.pipeline.permits.available_permits() + pace.ahead();
-        wanted.min(MOST).saturating_sub(queued)
+        wanted.min(MOST_AHEAD).saturating_sub(queued)
     }
 
     fn report_broken(&self, error: &BrokerError) {

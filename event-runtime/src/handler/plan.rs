@@ -7,6 +7,9 @@ use super::{BatchPolicy, Fault, HandlerDescriptor, RetryPolicy};
 use crate::broker::Start;
 use crate::event::{EventDescriptor, TopicTemplate};
 
+/// Never more than this is asked of a broker at once, nor fetched ahead.
+pub(crate) const MOST_AHEAD: usize = 5000;
+
 /// Settings for handlers that say nothing themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Defaults {
@@ -209,10 +212,16 @@ impl HandlerPlan {
         self.concurrency.saturating_mul(each)
     }
 
-    /// How many deliveries may be unsettled at once over all instances: four times what one process handles,
-    /// with room for what waits in place.
+    /// How many deliveries may be unsettled at once over all instances: four times what one process has in hand,
+    /// which is what it handles, or the 5,000 that it fetches ahead where events are quick.
     pub fn max_ack_pending(&self) -> usize {
-        self.events_at_once().saturating_mul(4).max(1000)
+        self.events_at_once().max(MOST_AHEAD).saturating_mul(4)
+    }
+
+    /// How many failed events may wait in place for their next run, where their bodies are small: so few that several
+    /// instances can have as many, and all go on.
+    pub(crate) fn waiting_in_place(&self) -> usize {
+        self.max_ack_pending() / 8
     }
 }
 
