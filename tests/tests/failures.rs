@@ -379,19 +379,25 @@ async fn a_waiting_event_lets_others_run(world: World) {
 }
 
 async fn more_failures_at_once_than_may_wait_in_place_are_all_kept(world: World) {
+    // Before the handler begins, so that all fail within one delay.
+    let giving = world.app().only(()).publish_only().start().await.unwrap();
+    let tasks: Vec<_> = (0..2700)
+        .map(|number| task(&format!("t{number}")))
+        .collect();
+    giving.publisher().publish_all(&tasks).await.unwrap();
+    giving.stop().await.unwrap();
     let seen = Seen::default();
     let script = Script::new(|call: Call| async move {
         match call.metadata.attempt {
-            1 => Err(HandlerError::retry_after("later", Duration::from_secs(2))),
+            1 => Err(HandlerError::retry_after("later", Duration::from_secs(4))),
             _ => Ok(None),
         }
     });
     let app = world.app().only((first,)).with_state(script);
     let running = app.observe(seen.clone()).start().await.unwrap();
-    let tasks: Vec<_> = (0..400).map(|number| task(&format!("t{number}"))).collect();
-    give(&running, &tasks).await;
-    assert_eq!(seen.of("handled at attempt 2").len(), 400);
-    assert_eq!(seen.of("received").len(), 400 + moved(&seen));
+    settle(&running).await;
+    assert_eq!(seen.of("handled at attempt 2").len(), 2700);
+    assert_eq!(seen.of("received").len(), 2700 + moved(&seen));
     assert!(moved(&seen) > 0, "some went through the lane");
     running.stop().await.unwrap();
 }
