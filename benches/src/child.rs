@@ -38,6 +38,19 @@ pub(crate) enum Side {
     Default,
     /// On event-runtime too, without what is measured.
     Plain,
+    /// The same on Watermill, in Go.
+    Watermill,
+    /// The same on `FastStream`, in Python.
+    Faststream,
+    /// The same on ruststream.
+    Ruststream,
+}
+
+impl Side {
+    /// Whether it is another framework, whose program is none of ours.
+    pub(crate) fn is_peer(self) -> bool {
+        matches!(self, Self::Watermill | Self::Faststream | Self::Ruststream)
+    }
 }
 
 /// One run.

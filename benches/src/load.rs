@@ -39,7 +39,7 @@ impl Load {
         let total = busy + interrupts + cpu.idle + cpu.iowait.unwrap_or_default() + steal;
         let mut own = cpu_of(UsageWho::RUSAGE_SELF) + cpu_of(UsageWho::RUSAGE_CHILDREN);
         if let Some(pid) = server {
-            own += cpu_of_process(pid)?;
+            own += cpu_of_process(&Process::new(i32::try_from(pid)?)?)?;
         }
         Ok(Self {
             since: Instant::now(),
@@ -64,9 +64,9 @@ impl Load {
     }
 }
 
-fn cpu_of_process(pid: u32) -> anyhow::Result<Duration> {
-    let stat = Process::new(i32::try_from(pid)?).and_then(|process| process.stat());
-    let stat = stat.context("the server has ended")?;
+/// CPU time in user and kernel of another process, in steps of the kernel's ticks.
+pub(crate) fn cpu_of_process(process: &Process) -> anyhow::Result<Duration> {
+    let stat = process.stat().context("the process has ended")?;
     Ok(ticks(stat.utime + stat.stime))
 }
 

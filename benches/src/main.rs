@@ -1,8 +1,9 @@
 //! What event-runtime costs beside the NATS client by hand, at equal work: `scripts/bench` runs this.
 //!
 //! [`plan`] lists all that is measured. [`by_hand`] and [`ours`] hold the same programs twice; each run of one is a
-//! [`child`] process. [`rounds`] runs them side by side and looks at the [`load`]; [`instructions`] counts under
-//! callgrind. A [`row`] compares, and becomes a [`figure`] of the [`table`].
+//! [`child`] process, and each run of another framework one of its [`peers`]. [`rounds`] runs them side by side and
+//! looks at the [`load`]; [`instructions`] counts under callgrind. A [`row`] compares, and becomes a [`figure`] of the
+//! [`table`].
 
 mod by_hand;
 mod child;
@@ -13,6 +14,7 @@ mod measure;
 mod meter;
 mod order;
 mod ours;
+mod peers;
 mod plan;
 mod rounds;
 mod row;

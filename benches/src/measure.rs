@@ -1,14 +1,17 @@
 //! The driver: measures what is asked for, and reports.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use clap::Args;
 use fastrand::Rng;
 
 use crate::figure::Figure;
 use crate::instructions::Case;
-use crate::plan::{EXPERIMENTS, Experiment};
+use crate::peers;
+use crate::plan::{EXPERIMENTS, Experiment, PEERS};
 use crate::rounds::Effort;
 use crate::table;
 
@@ -31,6 +34,9 @@ pub(crate) struct Options {
     /// Only instructions of consuming and publishing; fails where a row fails.
     #[arg(long)]
     gate: bool,
+    /// Only the comparison with other frameworks.
+    #[arg(long, conflicts_with = "gate")]
+    peers: bool,
     /// Lists what can be measured.
     #[arg(long)]
     list: bool,
@@ -45,24 +51,37 @@ pub(crate) struct Options {
 impl Options {
     /// Measures, prints the table and writes the file.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let experiments = self.experiments()?;
         if self.list {
-            for experiment in experiments {
-                println!("{}", experiment.name);
-            }
+            self.list();
             return Ok(());
         }
+        let all = if self.peers { PEERS } else { EXPERIMENTS };
+        let chosen = self.chosen(all);
+        let names: Vec<_> = all.iter().map(|experiment| experiment.name).collect();
+        ensure!(
+            !chosen.is_empty(),
+            "nothing has such a name; there is {}",
+            names.join(", ")
+        );
+        let (present, absent) = present(chosen, &peers::folder());
+        for why in &absent {
+            eprintln!("{why}");
+        }
+        ensure!(!present.is_empty(), "nothing is left to measure");
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         println!("seed {seed}");
         let mut rng = Rng::with_seed(seed);
         let mut figures = Vec::new();
-        for experiment in experiments {
+        for experiment in present {
             eprintln!("{} …", experiment.name);
             figures.append(&mut self.measure(experiment, &mut rng).await?);
         }
         table::print(&figures);
         table::write(&figures)?;
         table::print_missed(&figures);
+        for why in absent {
+            println!("{why}");
+        }
         if self.keep_noisy {
             println!("pairs beside other load were kept: these figures are for no one else");
         }
@@ -71,21 +90,24 @@ impl Options {
         Ok(())
     }
 
-    fn experiments(&self) -> anyhow::Result<Vec<&'static Experiment>> {
+    /// The names of all that can be measured, and what else to say for it.
+    fn list(&self) {
+        if !self.peers {
+            for experiment in self.chosen(EXPERIMENTS) {
+                println!("{}", experiment.name);
+            }
+        }
+        for experiment in self.chosen(PEERS) {
+            println!("{} (--peers)", experiment.name);
+        }
+    }
+
+    fn chosen(&self, all: &'static [Experiment]) -> Vec<&'static Experiment> {
         let gated = |name| !self.gate || GATE.contains(&name);
         let wanted = |name: &str| self.only.as_deref().is_none_or(|only| name.contains(only));
-        let chosen: Vec<_> = EXPERIMENTS
-            .iter()
+        all.iter()
             .filter(|experiment| gated(experiment.name) && wanted(experiment.name))
-            .collect();
-        if chosen.is_empty() {
-            let names: Vec<_> = EXPERIMENTS
-                .iter()
-                .map(|experiment| experiment.name)
-                .collect();
-            bail!("nothing has such a name; there is {}", names.join(", "));
-        }
-        Ok(chosen)
+            .collect()
     }
 
     fn effort(&self) -> Effort {
@@ -124,5 +146,41 @@ impl Options {
             figures.extend(row.compare(experiment.name, &measured.clean));
         }
         Ok(figures)
+    }
+}
+
+/// Without the experiments whose program is not built, and why those are left out.
+fn present(
+    chosen: Vec<&'static Experiment>,
+    folder: &Path,
+) -> (Vec<&'static Experiment>, BTreeSet<String>) {
+    let mut absent = BTreeSet::new();
+    let mut present = chosen;
+    present.retain(|experiment| {
+        let why = experiment
+            .sides
+            .iter()
+            .find_map(|side| peers::absent(*side, folder));
+        let is_present = why.is_none();
+        absent.extend(why);
+        is_present
+    });
+    (present, absent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::present;
+    use crate::plan::{EXPERIMENTS, PEERS};
+
+    #[test]
+    fn what_is_not_built_is_left_out_and_named_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = EXPERIMENTS.iter().chain(PEERS).collect();
+        let (left, absent) = present(all, folder.path());
+        assert_eq!(left.len(), EXPERIMENTS.len());
+        let first = |why: &String| why.split(' ').next().map(str::to_owned);
+        let named: Vec<_> = absent.iter().filter_map(first).collect();
+        assert_eq!(named, ["faststream", "ruststream", "watermill"]);
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -130,7 +131,7 @@ impl Meter {
             events: self.0.total,
             wall: wall.as_secs_f64(),
             cpu: cpu.as_secs_f64(),
-            peak_kib: peak()?,
+            peak_kib: peak(&Process::myself()?)?,
             latency: (!latencies.is_empty()).then(|| Latency {
                 p50: percentile(&latencies, 50),
                 p99: percentile(&latencies, 99),
@@ -149,9 +150,9 @@ fn cpu() -> Duration {
     cpu_of(UsageWho::RUSAGE_SELF)
 }
 
-/// The most memory that this process had, in KiB. `getrusage` would answer for the process that started it, too.
-fn peak() -> anyhow::Result<u64> {
-    let status = procfs::process::Process::myself()?.status()?;
+/// The most memory that a process had, in KiB. `getrusage` would answer for the process that started it, too.
+pub(crate) fn peak(process: &Process) -> anyhow::Result<u64> {
+    let status = process.status()?;
     status.vmhwm.context("the kernel says no VmHWM")
 }
 

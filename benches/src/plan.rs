@@ -64,6 +64,14 @@ const TO_DEFAULT: Row = Row::new("throughput ÷ messages()", Throughput, least(1
 const BASELINE: Row = Row::new("by hand ÷ messages()", Throughput, least(1.2, 1.1))
     .between(Side::ByHand, Side::Default);
 
+/// Ours beside another framework.
+const fn beside(peer: Side, throughput: Bounds) -> [Row; 2] {
+    [
+        Row::new("throughput", Throughput, throughput).between(Side::Ours, peer),
+        Row::new("client CPU", Cpu, NO_GOAL).between(Side::Ours, peer),
+    ]
+}
+
 const CONSUME: Experiment = Experiment {
     name: "consume-16",
     work: Some(Work::Consume),
@@ -166,6 +174,63 @@ pub(crate) const EXPERIMENTS: &[Experiment] = &[
         events: [100_000, 30_000],
         stage: Stage::Holding(1_000_000),
         rows: &[Row::new("peak memory above by hand", Peak, most(10.0, 40.0)).difference()],
+        ..CONSUME
+    },
+];
+
+/// Beside other frameworks, for `--peers`, each at the concurrency that is best for it.
+pub(crate) const PEERS: &[Experiment] = &[
+    Experiment {
+        name: "watermill-consume",
+        sides: &[Side::Ours, Side::Watermill],
+        rows: &beside(Side::Watermill, least(2.0, 1.6)),
+        ..CONSUME
+    },
+    Experiment {
+        name: "watermill-publish",
+        work: Some(Work::Publish),
+        concurrency: 256,
+        sides: &[Side::Ours, Side::Watermill],
+        stage: Stage::Empty,
+        rows: &beside(Side::Watermill, least(2.5, 2.0)),
+        ..CONSUME
+    },
+    Experiment {
+        name: "faststream-consume",
+        sides: &[Side::Ours, Side::Faststream],
+        events: [60_000, 20_000],
+        rows: &beside(Side::Faststream, least(15.0, 12.0)),
+        ..CONSUME
+    },
+    Experiment {
+        name: "faststream-publish",
+        work: Some(Work::Publish),
+        concurrency: 64,
+        sides: &[Side::Ours, Side::Faststream],
+        events: [60_000, 20_000],
+        stage: Stage::Empty,
+        rows: &beside(Side::Faststream, NO_GOAL),
+    },
+    Experiment {
+        name: "ruststream-consume-16",
+        sides: &[Side::Ours, Side::Ruststream],
+        rows: &beside(Side::Ruststream, least(1.1, 0.88)),
+        ..CONSUME
+    },
+    Experiment {
+        name: "ruststream-consume-1",
+        concurrency: 1,
+        sides: &[Side::Ours, Side::Ruststream],
+        rows: &beside(Side::Ruststream, NO_GOAL),
+        ..CONSUME
+    },
+    Experiment {
+        name: "ruststream-publish",
+        work: Some(Work::Publish),
+        concurrency: 256,
+        sides: &[Side::Ours, Side::Ruststream],
+        stage: Stage::Empty,
+        rows: &beside(Side::Ruststream, NO_GOAL),
         ..CONSUME
     },
 ];

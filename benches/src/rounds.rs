@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use fastrand::Rng;
 use tokio::process::Command;
@@ -13,6 +13,7 @@ use tokio::process::Command;
 use crate::child::Side;
 use crate::load::{self, Load};
 use crate::meter::Sample;
+use crate::peers;
 use crate::plan::{Experiment, Stage};
 use crate::server::Server;
 use crate::stage::{ORDERS, Watch};
@@ -114,9 +115,10 @@ impl Place {
                 watch.prepare(self.experiment.stage).await?;
             }
             let load = Load::now(self.server.as_ref().map(|(server, _)| server.pid()))?;
-            let sample = self.run(side).await;
-            let sample =
-                sample.with_context(|| format!("{} {side:?} failed", self.experiment.name))?;
+            let sample = tokio::time::timeout(RUN_LIMIT, self.run(side)).await;
+            let sample = sample
+                .unwrap_or_else(|_| bail!("it did not end within {RUN_LIMIT:?}"))
+                .with_context(|| format!("{} {side:?} failed", self.experiment.name))?;
             most = most.max(load.foreign_share().await?);
             round.insert(side, sample);
         }
@@ -124,6 +126,9 @@ impl Place {
     }
 
     async fn run(&self, side: Side) -> anyhow::Result<Sample> {
+        if side.is_peer() {
+            return self.run_peer(side).await;
+        }
         let mut command = self.command(side)?;
         command
             // A backtrace for each error would be measured.
@@ -132,12 +137,23 @@ impl Place {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(RUN_LIMIT, command.output())
-            .await
-            .with_context(|| format!("it did not end within {RUN_LIMIT:?}"))??;
+        let output = command.output().await?;
         ensure!(output.status.success(), "it ended with {}", output.status);
         let said = String::from_utf8_lossy(&output.stdout);
         serde_json::from_str(said.trim()).with_context(|| format!("it printed `{said}`"))
+    }
+
+    async fn run_peer(&self, side: Side) -> anyhow::Result<Sample> {
+        let (server, watch) = self.server.as_ref().context("there is a server")?;
+        let run = peers::Run {
+            work: self.experiment.work.context("there is work")?,
+            side,
+            events: self.events,
+            concurrency: self.experiment.concurrency,
+            server: &server.url(),
+            watch,
+        };
+        run.measure().await
     }
 
     fn command(&self, side: Side) -> anyhow::Result<Command> {

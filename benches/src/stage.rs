@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::{self, Context, stream};
 
-use crate::by_hand;
+use crate::by_hand::envelope::{SENT_ORDER, body};
+use crate::by_hand::publish;
+use crate::order::Order;
 use crate::plan::Stage;
 
 /// The stream that holds the orders.
@@ -85,6 +88,33 @@ impl Watch {
         self.renew(SHIPMENTS).await
     }
 
+    /// Makes sure that another framework has published this many orders, and the last one as event-runtime would.
+    pub(crate) async fn stored(&self, events: u64) -> anyhow::Result<()> {
+        let stream = self.0.get_stream(ORDERS).await?;
+        let held = stream.get_info().await?.state.messages;
+        ensure!(held == events, "{held} of {events} events are stored");
+        let message = stream.get_raw_message(events).await?;
+        let (attributes, order) = event_runtime::envelope::decode::<Order>(&message.payload[..])?;
+        let id = message
+            .headers
+            .get(NATS_MESSAGE_ID)
+            .map(async_nats::HeaderValue::as_str);
+        ensure!(
+            id == Some(&*attributes.id),
+            "the message id is {id:?}, and the event's {}",
+            attributes.id
+        );
+        let same = Order::numbered(order.number);
+        let same = body(SENT_ORDER, &attributes.id, &same.order_id, None, &same)?;
+        ensure!(
+            message.payload.len() == same.len(),
+            "an event has {} bytes, and {} in event-runtime",
+            message.payload.len(),
+            same.len()
+        );
+        Ok(())
+    }
+
     /// Adds orders to the stream until it holds this many.
     pub(crate) async fn fill(&self, events: u64) -> anyhow::Result<()> {
         let stream = self.0.get_stream(ORDERS).await?;
@@ -93,6 +123,6 @@ impl Watch {
             held <= events,
             "the stream holds {held} events, and {events} are wanted"
         );
-        by_hand::publish::orders(&self.0, held..events).await
+        publish::orders(&self.0, held..events).await
     }
 }
