@@ -100,7 +100,7 @@ impl Memory {
         let changed = stream.take_changed();
         drop(state);
         wake(changed);
-        Ok(Receipt::new(std::future::ready(Ok(stored?))))
+        Ok(Receipt::stored(stored?))
     }
 
     fn create_stream_now(&self, spec: &StreamSpec) -> Result<StreamInfo, BrokerError> {
