@@ -14,6 +14,7 @@ use event_runtime::{App, Event, State, handler};
 use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 const STREAM: &str = "WORK";
@@ -101,8 +102,8 @@ async fn next_while(
 #[tokio::test(start_paused = true)]
 async fn of_many_messages_those_that_stay_are_found_in_order() {
     let broker = events().await;
-    for number in 1..=1000 {
-        let body = if number % 100 == 0 {
+    for number in 1..=1000_u64 {
+        let body = if number.is_multiple_of(100) {
             // Too large to lie beside others.
             format!("{number:010000}")
         } else {
@@ -111,8 +112,9 @@ async fn of_many_messages_those_that_stay_are_found_in_order() {
         let stored = publish(&broker, Message::new(format!("work.{}", number % 7), body)).await;
         assert_eq!(stored, (number, false));
     }
-    let stays = |number: &u64| !(200..=450).contains(number) && number % 5 != 0 && *number != 1;
-    for number in (1..=1000).filter(|number| !stays(number)) {
+    let stays =
+        |number: &u64| !(200..=450).contains(number) && !number.is_multiple_of(5) && *number != 1;
+    for number in (1..=1000_u64).filter(|number| !stays(number)) {
         broker.remove(STREAM, number).await.unwrap();
         broker.remove(STREAM, number).await.unwrap();
     }
@@ -251,6 +253,39 @@ async fn settling_makes_room_for_who_waits() {
     assert_eq!((next.len(), took), (1, Duration::ZERO));
 }
 
+/// On threads that run at the same time: whoever finds the durable full is woken by the one that settles meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_ever_where_there_is_room() {
+    const ALL: u64 = 30_000;
+    let broker = events().await;
+    for number in 0..ALL {
+        publish(&broker, numbered(number)).await;
+    }
+    let settled = Arc::new(AtomicU64::new(0));
+    let all = Arc::new(Notify::new());
+    for mut subscription in consume(&broker, (STREAM, "work.>"), 2, 3).await {
+        let (settled, all) = (Arc::clone(&settled), Arc::clone(&all));
+        tokio::spawn(async move {
+            loop {
+                for delivery in subscription.next(10).await.unwrap() {
+                    let (settled, all) = (Arc::clone(&settled), Arc::clone(&all));
+                    // Not by the task that asks for more: it waits, and has to be woken.
+                    tokio::spawn(async move {
+                        delivery.settle.done().await.unwrap();
+                        if settled.fetch_add(1, Ordering::SeqCst) + 1 == ALL {
+                            all.notify_one();
+                        }
+                    });
+                }
+            }
+        });
+    }
+    // Far less than an ack wait, after which they would look again by themselves.
+    let ended = tokio::time::timeout(ACK_WAIT * 2 / 3, all.notified()).await;
+    let settled = settled.load(Ordering::SeqCst);
+    assert!(ended.is_ok(), "{settled} of {ALL} were settled");
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_waits_hears_of_a_delayed_message_and_of_the_end() {
     let (broker, stream) = retries().await;
@@ -279,8 +314,7 @@ struct WorkGiven {
 
 #[handler]
 async fn work(given: WorkGiven, State(handled): State<Arc<AtomicU64>>) {
-    handled.fetch_add(1, Ordering::SeqCst);
-    drop(given);
+    handled.fetch_max(given.number + 1, Ordering::SeqCst);
 }
 
 /// On one thread: a publisher that never has to wait lets handlers run all the same.
