@@ -123,12 +123,27 @@ impl Stored {
 /// Dropping it neither cancels the message nor loses it; only the answer is not seen, and a broker that did not
 /// answer is not asked again.
 #[must_use = "a message is stored only when its receipt resolves to `Ok`"]
-pub struct Receipt(BoxFuture<'static, Result<Stored, BrokerError>>);
+pub struct Receipt(Answer);
+
+enum Answer {
+    Known(Option<Stored>),
+    Later(BoxFuture<'static, Result<Stored, BrokerError>>),
+}
 
 impl Receipt {
     /// A receipt that resolves as the future does.
     pub fn new(answer: impl Future<Output = Result<Stored, BrokerError>> + Send + 'static) -> Self {
-        Self(Box::pin(answer))
+        Self(Answer::Later(Box::pin(answer)))
+    }
+
+    /// The receipt of a message that is stored already.
+    pub fn stored(stored: Stored) -> Self {
+        Self(Answer::Known(Some(stored)))
+    }
+
+    /// Whether it is the receipt of a message that is stored already.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.0, Answer::Known(_))
     }
 }
 
@@ -136,7 +151,12 @@ impl Future for Receipt {
     type Output = Result<Stored, BrokerError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+        match &mut self.0 {
+            Answer::Known(stored) => stored
+                .take()
+                .map_or(Poll::Pending, |stored| Poll::Ready(Ok(stored))),
+            Answer::Later(answer) => answer.as_mut().poll(cx),
+        }
     }
 }
 

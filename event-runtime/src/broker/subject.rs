@@ -24,11 +24,11 @@ pub fn matches(filter: &str, subject: &str) -> bool {
 
 /// Whether every subject that `inner` matches is matched by `outer` too.
 pub fn covers(outer: &str, inner: &str) -> bool {
-    let mut inner = inner.split('.');
-    for token in outer.split('.') {
+    let mut inner = tokens(inner);
+    for token in tokens(outer) {
         match (token, inner.next()) {
-            (">", Some(_)) => return true,
-            ("*", Some(found)) if found != ">" => {}
+            (b">", Some(_)) => return true,
+            (b"*", Some(found)) if found != b">" => {}
             (wanted, Some(found)) if wanted == found => {}
             _ => return false,
         }
@@ -38,16 +38,21 @@ pub fn covers(outer: &str, inner: &str) -> bool {
 
 /// Whether some subject is matched by both.
 pub fn overlaps(one: &str, other: &str) -> bool {
-    let mut other = other.split('.');
-    for token in one.split('.') {
+    let mut other = tokens(other);
+    for token in tokens(one) {
         match (token, other.next()) {
-            (">", Some(_)) | (_, Some(">")) => return true,
-            ("*", Some(_)) | (_, Some("*")) => {}
+            (b">", Some(_)) | (_, Some(b">")) => return true,
+            (b"*", Some(_)) | (_, Some(b"*")) => {}
             (a, Some(b)) if a == b => {}
             _ => return false,
         }
     }
     other.next().is_none()
+}
+
+/// As bytes: a search for a character costs more than such short words.
+fn tokens(subject: &str) -> impl Iterator<Item = &[u8]> {
+    subject.as_bytes().split(|byte| *byte == b'.')
 }
 
 #[cfg(test)]

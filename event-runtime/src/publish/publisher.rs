@@ -159,6 +159,8 @@ impl Publisher {
     ) -> Result<Receipt, PublishError> {
         let prepared = self.prepare(event, id)?;
         let receipt = match self.stores().first(&prepared).await {
+            // Nobody has to ask again.
+            Ok(receipt) if receipt.is_stored() => return Ok(receipt),
             Ok(receipt) => receipt,
             Err(error) => return Err(prepared.failed(error)),
         };

@@ -4,8 +4,12 @@
 //! de-duplication window behave as on the server, so a test that passes here means something there. All of
 //! it ends with the process. Time is tokio's: a paused clock controls it.
 
+mod block;
 mod durable;
+mod ids;
+mod messages;
 mod settle;
+mod settled;
 mod stream;
 mod subscription;
 
@@ -16,10 +20,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
+use self::block::Block;
+use self::messages::Kept;
 use self::stream::Stream;
 use self::subscription::MemorySubscription;
 use crate::broker::{
@@ -40,11 +47,14 @@ pub struct Memory(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Something that a subscription may be waiting for has happened.
-    changed: Notify,
-    /// The same moment by the wall clock and by tokio's.
-    epoch: (Timestamp, Instant),
+    /// Where bodies are kept.
+    bodies: Mutex<Block>,
+    epoch: Epoch,
 }
+
+/// The same moment by the wall clock and by tokio's.
+#[derive(Debug, Clone, Copy)]
+struct Epoch(Timestamp, Instant);
 
 #[derive(Default)]
 struct State {
@@ -55,41 +65,42 @@ struct State {
 impl Memory {
     /// A broker that holds nothing.
     pub fn new() -> Self {
-        let epoch = (Timestamp::now(), Instant::now());
         Self(Arc::new(Shared {
             state: Mutex::default(),
-            changed: Notify::new(),
-            epoch,
+            bodies: Mutex::default(),
+            epoch: Epoch(Timestamp::now(), Instant::now()),
         }))
     }
 
     /// Deletes a durable, as a person would at a server: its subscriptions end. Says whether it was there.
     pub fn delete_durable(&self, stream: &str, name: &str) -> bool {
         let deleted = self.0.with(stream, |stream| stream.delete_durable(name));
-        self.0.changed.notify_waiters();
         deleted.unwrap_or(false)
     }
 
     /// Stores a message as somebody without this library may: its payload may take the room that ours leaves
     /// for the headers of a lane. For tests.
-    pub fn publish_foreign(&self, message: Message) -> Result<Receipt, BrokerError> {
+    pub fn publish_foreign(&self, mut message: Message) -> Result<Receipt, BrokerError> {
         check(&message)?;
-        let now = self.0.now();
+        let (id, delay) = (message.id.take(), message.delay);
+        // Others wait for the lock: what can be done before is.
+        let kept = Kept::new(message, &self.0.bodies, self.0.now());
         let mut state = self.0.lock();
         let stream = state
             .streams
             .values_mut()
-            .find(|stream| stream.holds(&message.subject))
+            .find(|stream| stream.holds(&kept.subject))
             .ok_or_else(|| {
                 BrokerError::misconfigured(format!(
                     "no stream holds the subject `{}`: create one, or correct the subject",
-                    message.subject
+                    kept.subject
                 ))
             })?;
-        let stored = stream.publish(message, now)?;
+        let stored = stream.publish(kept, id.as_deref(), delay);
+        let changed = stream.take_changed();
         drop(state);
-        self.0.changed.notify_waiters();
-        Ok(Receipt::new(std::future::ready(Ok(stored))))
+        wake(changed);
+        Ok(Receipt::stored(stored?))
     }
 
     fn create_stream_now(&self, spec: &StreamSpec) -> Result<StreamInfo, BrokerError> {
@@ -149,7 +160,7 @@ impl Shared {
         Instant::now()
     }
 
-    /// Does something with one stream, after what was due by now has happened.
+    /// Does something with one stream, and then wakes who waited for it.
     fn with<T>(&self, name: &str, act: impl FnOnce(&mut Stream) -> T) -> Result<T, BrokerError> {
         let mut state = self.lock();
         let stream = state.streams.get_mut(name).ok_or_else(|| {
@@ -157,8 +168,40 @@ impl Shared {
                 "there is no stream `{name}`: create it, or correct the name"
             ))
         })?;
-        stream.advance(self.now());
-        Ok(act(stream))
+        let done = act(stream);
+        let changed = stream.take_changed();
+        drop(state);
+        wake(changed);
+        Ok(done)
+    }
+
+    /// The same, after what was due by now has happened.
+    fn with_due<T>(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Stream, Instant) -> T,
+    ) -> Result<T, BrokerError> {
+        let now = self.now();
+        self.with(name, |stream| {
+            stream.advance(now);
+            act(stream, now)
+        })
+    }
+}
+
+/// Not while the state is locked: who is woken looks at it first.
+fn wake(changed: Vec<Arc<Notify>>) {
+    for changed in changed {
+        changed.notify_waiters();
+    }
+}
+
+impl Epoch {
+    /// The wall clock's time at this moment.
+    fn time(self, at: Instant) -> Timestamp {
+        let elapsed = at.saturating_duration_since(self.1);
+        let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::ZERO);
+        self.0.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -199,7 +242,12 @@ impl Broker for Memory {
         } else {
             self.publish_foreign(message)
         };
-        std::future::ready(answer).boxed()
+        async move {
+            // Whoever publishes in a loop never waits here, and would keep the handlers of its thread from running.
+            consume_budget().await;
+            answer
+        }
+        .boxed()
     }
 
     fn streams_for<'a>(
@@ -237,7 +285,11 @@ impl Broker for Memory {
         stream: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<DurableInfo>, BrokerError>> {
-        std::future::ready(self.0.with(stream, |stream| stream.durable_info(name))).boxed()
+        std::future::ready(
+            self.0
+                .with_due(stream, |stream, _| stream.durable_info(name)),
+        )
+        .boxed()
     }
 
     fn durables<'a>(
@@ -245,7 +297,11 @@ impl Broker for Memory {
         stream: &'a str,
         service: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DurableInfo>, BrokerError>> {
-        std::future::ready(self.0.with(stream, |stream| stream.durables_of(service))).boxed()
+        std::future::ready(
+            self.0
+                .with_due(stream, |stream, _| stream.durables_of(service)),
+        )
+        .boxed()
     }
 
     fn create_durable<'a>(
@@ -260,7 +316,7 @@ impl Broker for Memory {
         };
         let created = self
             .0
-            .with(stream, |stream| stream.create_durable(spec, generation));
+            .with_due(stream, |stream, _| stream.create_durable(spec, generation));
         std::future::ready(created.and_then(|created| created)).boxed()
     }
 
@@ -269,7 +325,7 @@ impl Broker for Memory {
         stream: &'a str,
         filter: &'a str,
     ) -> BoxFuture<'a, Result<u64, BrokerError>> {
-        std::future::ready(self.0.with(stream, |stream| stream.count(filter))).boxed()
+        std::future::ready(self.0.with_due(stream, |stream, _| stream.count(filter))).boxed()
     }
 
     fn subscribe<'a>(
@@ -287,7 +343,11 @@ impl Broker for Memory {
         filter: &'a str,
         sequence: u64,
     ) -> BoxFuture<'a, Result<Option<StoredMessage>, BrokerError>> {
-        std::future::ready(self.0.with(stream, |stream| stream.read(filter, sequence))).boxed()
+        std::future::ready(
+            self.0
+                .with_due(stream, |stream, _| stream.read(filter, sequence)),
+        )
+        .boxed()
     }
 
     fn remove<'a>(
@@ -295,7 +355,7 @@ impl Broker for Memory {
         stream: &'a str,
         sequence: u64,
     ) -> BoxFuture<'a, Result<(), BrokerError>> {
-        std::future::ready(self.0.with(stream, |stream| stream.remove(sequence))).boxed()
+        std::future::ready(self.0.with_due(stream, |stream, _| stream.remove(sequence))).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {

@@ -7,67 +7,53 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::Shared;
+use super::subscription::Source;
 use crate::broker::{BrokerError, Settlement, Verdict};
 
 pub(super) struct MemorySettlement {
-    pub(super) shared: Arc<Shared>,
-    pub(super) stream: Arc<str>,
-    pub(super) durable: Arc<str>,
-    pub(super) life: u64,
+    pub(super) source: Arc<Source>,
     pub(super) sequence: u64,
-    pub(super) ack_wait: Duration,
 }
 
 impl MemorySettlement {
-    fn redeliver_in(&self, delay: Duration) -> Result<(), BrokerError> {
-        let at = self.shared.now() + delay;
-        self.shared.with(&self.stream, |stream| {
-            if let Some((durable, _)) = stream.living(&self.durable, self.life) {
-                durable.redeliver_at(self.sequence, at);
-            }
-        })
-    }
-
-    fn redeliver(&self) -> Result<(), BrokerError> {
-        self.shared.with(&self.stream, |stream| {
-            if let Some((durable, _)) = stream.living(&self.durable, self.life) {
-                durable.redeliver(self.sequence);
-            }
-        })
-    }
-
     fn done(&self) -> Result<(), BrokerError> {
-        self.shared.with(&self.stream, |stream| {
-            if let Some((durable, _)) = stream.living(&self.durable, self.life) {
-                durable.settle(self.sequence);
-                stream.acknowledged(self.sequence);
+        let source = &*self.source;
+        match &source.settled {
+            Some(settled) if settled.leave(self.sequence) => {
+                source.shared.with_due(&source.stream, |_, _| ())
             }
+            Some(_) => Ok(()),
+            None => source.shared.with(&source.stream, |stream| {
+                stream.settle(&source.durable, source.life, self.sequence);
+            }),
+        }
+    }
+
+    fn redeliver(&self, delay: Option<Duration>) -> Result<(), BrokerError> {
+        let source = &*self.source;
+        source.shared.with_due(&source.stream, |stream, now| {
+            let at = delay.map(|delay| now + delay);
+            stream.redeliver(&source.durable, source.life, self.sequence, at);
         })
     }
 }
 
 impl Settlement for MemorySettlement {
     fn done_now(&self) -> Option<Result<(), BrokerError>> {
-        let settled = self.done();
-        // There may be room for another delivery.
-        self.shared.changed.notify_waiters();
-        Some(settled)
+        Some(self.done())
     }
 
     fn settle(&self, verdict: Verdict) -> BoxFuture<'_, Result<(), BrokerError>> {
         let settled = match verdict {
             Verdict::Done => self.done(),
-            Verdict::HandBack(None) => self.redeliver(),
-            Verdict::HandBack(Some(delay)) => self.redeliver_in(delay),
+            Verdict::HandBack(delay) => self.redeliver(delay),
         };
-        // There may be room for another delivery, or one that is due.
-        self.shared.changed.notify_waiters();
         std::future::ready(settled).boxed()
     }
 
     fn progress(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
-        std::future::ready(self.redeliver_in(self.ack_wait)).boxed()
+        let progress = self.redeliver(Some(self.source.ack_wait));
+        std::future::ready(progress).boxed()
     }
 }
 

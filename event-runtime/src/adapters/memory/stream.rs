@@ -1,65 +1,64 @@
 //! One stream: its messages, what is delayed, which message ids it knows, and its durables.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use bytestring::ByteString;
-use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::WINDOW;
-use super::durable::Durable;
+use super::durable::{Durable, Taken};
+use super::ids::Ids;
+use super::messages::{Kept, Messages};
+use super::{Epoch, WINDOW};
 use crate::broker::{
-    BrokerError, DurableInfo, DurableSpec, Message, Setting, Start, Stored, StoredMessage,
-    StreamInfo, StreamKind, StreamSpec, lanes, subject,
+    BrokerError, DurableInfo, DurableSpec, Setting, Start, Stored, StoredMessage, StreamInfo,
+    StreamKind, StreamSpec, lanes, subject,
 };
-use crate::envelope::Headers;
-
-/// A message in a stream.
-#[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub(super) subject: Arc<str>,
-    pub(super) headers: Headers,
-    pub(super) payload: Bytes,
-    pub(super) id: Option<ByteString>,
-    pub(super) stored_at: Timestamp,
-    at: Instant,
-}
 
 #[derive(Debug)]
 pub(super) struct Stream {
     spec: StreamSpec,
-    epoch: (Timestamp, Instant),
-    messages: BTreeMap<u64, Kept>,
+    epoch: Epoch,
+    messages: Messages,
     last: u64,
-    /// Message ids seen within the window, and in which order they came.
-    seen: HashMap<String, u64>,
-    seen_order: VecDeque<(Instant, String)>,
+    seen: Ids,
     /// What waits for its time, by time; one message for each delay subject.
-    delayed: BTreeMap<(Instant, u64), (String, Message)>,
+    delayed: BTreeMap<(Instant, u64), (String, Kept)>,
     delay_subjects: HashMap<String, (Instant, u64)>,
     durables: BTreeMap<String, Durable>,
+    /// What to notify once nobody holds the lock.
+    changed: Vec<Arc<Notify>>,
 }
 
 impl Stream {
-    pub(super) fn new(spec: StreamSpec, epoch: (Timestamp, Instant)) -> Self {
+    pub(super) fn new(spec: StreamSpec, epoch: Epoch) -> Self {
         Self {
             spec,
             epoch,
-            messages: BTreeMap::new(),
+            messages: Messages::default(),
             last: 0,
-            seen: HashMap::new(),
-            seen_order: VecDeque::new(),
+            seen: Ids::default(),
             delayed: BTreeMap::new(),
             delay_subjects: HashMap::new(),
             durables: BTreeMap::new(),
+            changed: Vec::new(),
         }
+    }
+
+    /// What is to be notified of what has changed.
+    pub(super) fn take_changed(&mut self) -> Vec<Arc<Notify>> {
+        mem::take(&mut self.changed)
     }
 
     pub(super) fn spec(&self) -> &StreamSpec {
         &self.spec
+    }
+
+    /// Whether what is settled goes.
+    pub(super) fn is_queue(&self) -> bool {
+        matches!(self.spec.kind, StreamKind::Retry { .. })
     }
 
     pub(super) fn holds(&self, subject: &str) -> bool {
@@ -83,40 +82,39 @@ impl Stream {
         }
     }
 
-    /// Stores a message, or recognises its id.
+    /// Stores a message that comes now, or recognises its id.
     pub(super) fn publish(
         &mut self,
-        message: Message,
-        now: Instant,
+        mut kept: Kept,
+        id: Option<&str>,
+        delay: Option<Duration>,
     ) -> Result<Stored, BrokerError> {
-        self.advance(now);
+        let now = kept.at;
+        // What is due at a durable is no matter here.
+        self.advance_messages(now);
         let stream = self.spec.name.clone();
-        if let Some(sequence) = message.id.as_ref().and_then(|id| self.seen.get(id)) {
-            return Ok(Stored {
-                stream,
-                sequence: *sequence,
-                duplicate: true,
-            });
-        }
-        let delay_subject = message
-            .delay
-            .map(|_| self.delay_subject(&message))
-            .transpose()?;
+        let unseen = match id.map(|id| self.seen.find(id).map_err(|unseen| (id, unseen))) {
+            Some(Ok(sequence)) => {
+                return Ok(Stored {
+                    stream,
+                    sequence,
+                    duplicate: true,
+                });
+            }
+            Some(Err(unseen)) => Some(unseen),
+            None => None,
+        };
+        let delay = match delay {
+            Some(delay) => Some((self.delay_subject(&kept, id)?, now + delay)),
+            None => None,
+        };
         self.last += 1;
         let sequence = self.last;
-        if let Some(id) = &message.id {
-            self.seen.insert(id.clone(), sequence);
-            self.seen_order.push_back((now, id.clone()));
-        }
-        match (delay_subject, message.delay) {
-            (Some(subject), Some(delay)) => {
-                let place = (now + delay, sequence);
-                if let Some(before) = self.delay_subjects.insert(subject.clone(), place) {
-                    self.delayed.remove(&before);
-                }
-                self.delayed.insert(place, (subject, message));
-            }
-            _ => self.keep(sequence, message, now),
+        kept.id = unseen.map(|(id, unseen)| self.seen.insert(unseen, id, sequence, now));
+        if let Some((subject, due)) = delay {
+            self.delay(sequence, kept, subject, due);
+        } else {
+            self.keep(sequence, kept);
         }
         Ok(Stored {
             stream,
@@ -125,92 +123,74 @@ impl Stream {
         })
     }
 
-    fn delay_subject(&self, message: &Message) -> Result<String, BrokerError> {
-        let subject =
-            lanes::delay_subject(&message.subject, message.id.as_deref().unwrap_or_default());
-        let lane = matches!(self.spec.kind, StreamKind::Retry { .. });
-        subject.filter(|_| lane).ok_or_else(|| {
+    fn delay_subject(&self, kept: &Kept, id: Option<&str>) -> Result<String, BrokerError> {
+        let subject = lanes::delay_subject(&kept.subject, id.unwrap_or_default());
+        subject.filter(|_| self.is_queue()).ok_or_else(|| {
             BrokerError::permanent(format!(
                 "the message for `{}` can't be delayed: only retry lanes delay messages",
-                message.subject
+                kept.subject
             ))
         })
     }
 
-    fn keep(&mut self, sequence: u64, message: Message, at: Instant) {
-        let stored_at = self.time(at);
-        let Message {
-            subject,
-            mut headers,
-            payload,
-            id,
-            ..
-        } = message;
-        headers.retain(|name| {
-            let start = name.as_bytes().first_chunk();
-            !start.is_some_and(|start: &[u8; 5]| start.eq_ignore_ascii_case(b"nats-"))
-        });
-        self.messages.insert(
-            sequence,
-            Kept {
-                subject: subject.into(),
-                headers,
-                payload,
-                id: id.map(Into::into),
-                stored_at,
-                at,
-            },
-        );
+    fn delay(&mut self, sequence: u64, kept: Kept, subject: String, due: Instant) {
+        let place = (due, sequence);
+        if let Some(before) = self.delay_subjects.insert(subject.clone(), place) {
+            self.delayed.remove(&before);
+        }
+        self.delayed.insert(place, (subject, kept));
+        // Who waits has to know until when.
+        let durables = self.durables.values_mut();
+        self.changed.extend(durables.filter_map(Durable::wake));
     }
 
-    fn time(&self, at: Instant) -> Timestamp {
-        let elapsed = at.saturating_duration_since(self.epoch.1);
-        let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::ZERO);
-        self.epoch.0.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    fn keep(&mut self, sequence: u64, kept: Kept) {
+        for durable in self.durables.values_mut() {
+            if durable.waits() && durable.delivers(&kept.subject) {
+                self.changed.extend(durable.wake());
+            }
+        }
+        self.messages.push(sequence, kept);
     }
 
     /// Lets happen what is due: delayed messages arrive, ack waits end, old ids and old dead letters are
     /// forgotten.
     pub(super) fn advance(&mut self, now: Instant) {
         for durable in self.durables.values_mut() {
-            durable.advance(now);
+            self.changed.extend(durable.advance(now));
         }
-        while let Some(entry) = self.delayed.first_entry() {
-            let due = entry.key().0;
-            if due > now {
-                break;
-            }
-            let (subject, message) = entry.remove();
-            self.delay_subjects.remove(&subject);
-            self.last += 1;
-            self.keep(self.last, message, due);
-        }
-        while self
-            .seen_order
-            .front()
-            .is_some_and(|(at, _)| now.saturating_duration_since(*at) >= WINDOW)
-        {
-            if let Some((_, id)) = self.seen_order.pop_front() {
-                self.seen.remove(&id);
-            }
-        }
+        self.advance_messages(now);
+    }
+
+    fn advance_messages(&mut self, now: Instant) {
+        self.arrive(now);
+        self.seen.advance(now);
         if let StreamKind::Dead { max_age, .. } = self.spec.kind {
             self.expire(now, max_age);
         }
     }
 
+    /// Delayed messages whose time has come take their place.
+    fn arrive(&mut self, now: Instant) {
+        while let Some(entry) = self.delayed.first_entry() {
+            let due = entry.key().0;
+            if due > now {
+                break;
+            }
+            let (subject, kept) = entry.remove();
+            self.delay_subjects.remove(&subject);
+            self.last += 1;
+            self.keep(self.last, Kept { at: due, ..kept });
+        }
+    }
+
     fn expire(&mut self, now: Instant, max_age: Duration) {
-        while let Some((&sequence, kept)) = self.messages.first_key_value() {
+        while let Some((sequence, kept)) = self.messages.first() {
             if now.saturating_duration_since(kept.at) < max_age {
                 break;
             }
             self.remove(sequence);
         }
-    }
-
-    /// When the next delayed message arrives.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.delayed.first_key_value().map(|((due, _), _)| *due)
     }
 
     pub(super) fn create_durable(
@@ -232,9 +212,9 @@ impl Stream {
             Some(Start::New) => self.last + 1,
             Some(Start::At(time)) => self
                 .messages
-                .iter()
-                .find(|(_, kept)| kept.stored_at >= time)
-                .map_or(self.last + 1, |(sequence, _)| *sequence),
+                .from(0)
+                .find(|(_, kept)| self.epoch.time(kept.at) >= time)
+                .map_or(self.last + 1, |(sequence, _)| sequence),
         };
         let durable = Durable::new(spec.clone(), generation, first);
         let info = durable.info(&self.messages);
@@ -243,7 +223,10 @@ impl Stream {
     }
 
     pub(super) fn delete_durable(&mut self, name: &str) -> bool {
-        self.durables.remove(name).is_some()
+        let deleted = self.durables.remove(name);
+        let changed = deleted.as_ref().map(Durable::changed).cloned();
+        self.changed.extend(changed);
+        deleted.is_some()
     }
 
     pub(super) fn durable_info(&self, name: &str) -> Option<DurableInfo> {
@@ -260,61 +243,86 @@ impl Stream {
         own.map(|durable| durable.info(&self.messages)).collect()
     }
 
-    /// A durable beside the messages that it delivers.
-    pub(super) fn durable(&mut self, name: &str) -> Option<(&mut Durable, &BTreeMap<u64, Kept>)> {
-        Some((self.durables.get_mut(name)?, &self.messages))
+    pub(super) fn durable(&self, name: &str) -> Option<&Durable> {
+        self.durables.get(name)
     }
 
-    /// The same, of this life of the durable only.
-    pub(super) fn living(
+    /// This life of a durable, beside the messages that it delivers.
+    fn living(&mut self, name: &str, generation: u64) -> Option<(&mut Durable, &Messages)> {
+        let durable = self.durables.get_mut(name)?;
+        (durable.generation() == generation).then_some((durable, &self.messages))
+    }
+
+    /// What a durable delivers now, or when to look again; nothing where that life of it is over.
+    pub(super) fn take(
         &mut self,
         name: &str,
         generation: u64,
-    ) -> Option<(&mut Durable, &BTreeMap<u64, Kept>)> {
-        self.durable(name)
-            .filter(|(durable, _)| durable.generation() == generation)
+        demand: usize,
+        now: Instant,
+    ) -> Option<Result<Vec<Taken>, Option<Instant>>> {
+        let arrives = self.delayed.first_key_value().map(|((due, _), _)| *due);
+        let (durable, messages) = self.living(name, generation)?;
+        let changed = durable.make_room();
+        let taken = durable.take(messages, demand, now);
+        let again = durable.next_due();
+        self.changed.extend(changed);
+        Some(if taken.is_empty() {
+            Err(arrives.into_iter().chain(again).min())
+        } else {
+            Ok(taken)
+        })
     }
 
-    /// A message was acknowledged: a work queue has done with it.
-    pub(super) fn acknowledged(&mut self, sequence: u64) {
-        if matches!(self.spec.kind, StreamKind::Retry { .. }) {
+    /// A delivery of a work queue is done, and so is the queue with its message.
+    pub(super) fn settle(&mut self, name: &str, generation: u64, sequence: u64) {
+        if self.living(name, generation).is_some() {
             self.remove(sequence);
         }
     }
 
+    /// A delivery comes again, at once or at this time.
+    pub(super) fn redeliver(
+        &mut self,
+        name: &str,
+        generation: u64,
+        sequence: u64,
+        at: Option<Instant>,
+    ) {
+        let changed = self
+            .living(name, generation)
+            .and_then(|(durable, _)| match at {
+                Some(at) => durable.redeliver_at(sequence, at),
+                None => durable.redeliver(sequence),
+            });
+        self.changed.extend(changed);
+    }
+
     pub(super) fn count(&self, filter: &str) -> u64 {
-        self.messages
-            .values()
-            .filter(|kept| subject::matches(filter, &kept.subject))
-            .count() as u64
+        self.matching(filter, 0).count() as u64
     }
 
     pub(super) fn read(&self, filter: &str, from: u64) -> Option<StoredMessage> {
-        let (sequence, kept) = self
-            .messages
-            .range(from..)
-            .find(|(_, kept)| subject::matches(filter, &kept.subject))?;
-        let Kept {
-            subject,
-            headers,
-            payload,
-            stored_at,
-            ..
-        } = kept.clone();
+        let (sequence, kept) = self.matching(filter, from).next()?;
         Some(StoredMessage {
-            subject: subject.to_string(),
-            sequence: *sequence,
-            stored_at,
-            headers,
-            payload,
+            subject: kept.subject.to_string(),
+            sequence,
+            stored_at: self.epoch.time(kept.at),
+            headers: kept.headers.clone(),
+            payload: kept.payload.clone(),
         })
+    }
+
+    fn matching(&self, filter: &str, from: u64) -> impl Iterator<Item = (u64, &Kept)> {
+        let all = self.messages.from(from);
+        all.filter(move |(_, kept)| subject::matches(filter, &kept.subject))
     }
 
     /// Removes a message. What is gone is not unsettled any more, at any durable.
     pub(super) fn remove(&mut self, sequence: u64) {
-        self.messages.remove(&sequence);
-        for durable in self.durables.values_mut() {
-            durable.settle(sequence);
-        }
+        self.messages.remove(sequence);
+        let durables = self.durables.values_mut();
+        self.changed
+            .extend(durables.filter_map(|durable| durable.settle(sequence)));
     }
 }

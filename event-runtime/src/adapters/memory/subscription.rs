@@ -6,19 +6,31 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Shared;
+use super::durable::Taken;
 use super::settle::MemorySettlement;
+use super::settled::Settled;
 use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
 
 pub(super) struct MemorySubscription {
-    shared: Arc<Shared>,
-    stream: Arc<str>,
-    durable: Arc<str>,
-    life: u64,
+    source: Arc<Source>,
     generation: String,
-    ack_wait: Duration,
+    /// The durable may have something to deliver, or is gone.
+    changed: Arc<Notify>,
+}
+
+/// Where deliveries come from: one life of a durable.
+pub(super) struct Source {
+    pub(super) shared: Arc<Shared>,
+    pub(super) stream: Arc<str>,
+    pub(super) durable: Arc<str>,
+    pub(super) life: u64,
+    pub(super) ack_wait: Duration,
+    /// Where deliveries are settled; not those of a work queue, whose messages go at once.
+    pub(super) settled: Option<Arc<Settled>>,
 }
 
 impl MemorySubscription {
@@ -28,69 +40,75 @@ impl MemorySubscription {
         durable: &str,
     ) -> Result<Self, BrokerError> {
         let found = shared.with(stream, |held| {
-            held.durable(durable)
-                .map(|(found, _)| (found.generation(), found.spec().ack_wait))
+            held.durable(durable).map(|found| {
+                let settled = (!held.is_queue()).then(|| Arc::clone(found.settled()));
+                let changed = Arc::clone(found.changed());
+                (found.generation(), found.spec().ack_wait, settled, changed)
+            })
         })?;
-        let (life, ack_wait) = found.ok_or_else(|| {
+        let (life, ack_wait, settled, changed) = found.ok_or_else(|| {
             BrokerError::misconfigured(format!(
                 "there is no durable `{durable}` on the stream `{stream}`: create it first"
             ))
         })?;
-        Ok(Self {
+        let source = Source {
             shared,
             stream: stream.into(),
             durable: durable.into(),
             life,
-            generation: life.to_string(),
             ack_wait,
+            settled,
+        };
+        Ok(Self {
+            source: Arc::new(source),
+            generation: life.to_string(),
+            changed,
         })
     }
 
     /// What can be delivered now, or when to look again.
     fn take(&self, demand: usize) -> Result<Result<Vec<Delivery>, Option<Instant>>, BrokerError> {
-        let now = self.shared.now();
-        let taken = self.shared.with(&self.stream, |stream| {
-            let arrives = stream.next_due();
-            let (durable, messages) = stream.living(&self.durable, self.life)?;
-            let taken = durable.take(messages, demand, now);
-            let again = durable.next_due();
-            Some(if taken.is_empty() {
-                Err(arrives.into_iter().chain(again).min())
-            } else {
-                Ok(taken)
-            })
+        let source = &*self.source;
+        let taken = source.shared.with_due(&source.stream, |stream, now| {
+            stream.take(&source.durable, source.life, demand, now)
         })?;
         let Some(taken) = taken else {
             return Err(BrokerError::misconfigured(format!(
                 "the durable `{}` on the stream `{}` is gone",
-                self.durable, self.stream
+                source.durable, source.stream
             )));
         };
         Ok(taken.map(|taken| {
-            let deliveries = taken
+            taken
                 .into_iter()
-                .map(|(sequence, kept, deliveries)| Delivery {
-                    subject: kept.subject,
-                    headers: kept.headers,
-                    payload: kept.payload,
-                    message_id: kept.id,
-                    origin: Origin {
-                        stream: Arc::clone(&self.stream),
-                        sequence,
-                        stored_at: kept.stored_at,
-                        deliveries,
-                    },
-                    settle: Settle::new(MemorySettlement {
-                        shared: Arc::clone(&self.shared),
-                        stream: Arc::clone(&self.stream),
-                        durable: Arc::clone(&self.durable),
-                        life: self.life,
-                        sequence,
-                        ack_wait: self.ack_wait,
-                    }),
-                });
-            deliveries.collect()
+                .map(|taken| self.delivery(taken))
+                .collect()
         }))
+    }
+
+    fn delivery(&self, taken: Taken) -> Delivery {
+        let Taken {
+            sequence,
+            kept,
+            deliveries,
+        } = taken;
+        let source = &self.source;
+        Delivery {
+            subject: kept.subject,
+            headers: kept.headers,
+            payload: kept.payload,
+            message_id: kept.id,
+            origin: Origin {
+                stream: Arc::clone(&source.stream),
+                sequence,
+                stored_at: source.shared.epoch.time(kept.at),
+                deliveries,
+            },
+            settle: Settle::new(MemorySettlement {
+                source: Arc::clone(source),
+                sequence,
+            }),
+        }
     }
 }
 
@@ -100,7 +118,7 @@ impl Subscription for MemorySubscription {
     }
 
     fn ack_wait(&self) -> Duration {
-        self.ack_wait
+        self.source.ack_wait
     }
 
     fn next(&mut self, demand: usize) -> BoxFuture<'_, Result<Vec<Delivery>, BrokerError>> {
@@ -110,9 +128,9 @@ impl Subscription for MemorySubscription {
                 std::future::pending::<()>().await;
             }
             loop {
-                // Listening begins before looking, so that nothing can come in between.
-                let mut changed = std::pin::pin!(self.shared.changed.notified());
-                changed.as_mut().enable();
+                // Listening begins before looking, so that nothing can come in between: also what is not polled yet
+                // hears of what comes from here on.
+                let changed = self.changed.notified();
                 let due = match self.take(demand)? {
                     Ok(deliveries) => return Ok(deliveries),
                     Err(due) => due,
@@ -136,7 +154,7 @@ impl Subscription for MemorySubscription {
 impl fmt::Debug for MemorySubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemorySubscription")
-            .field("durable", &self.durable)
+            .field("durable", &self.source.durable)
             .finish_non_exhaustive()
     }
 }
