@@ -29,7 +29,7 @@ pub(super) struct Kind {
 const ROOM: usize = 1024;
 const MOST: usize = 64 * 1024;
 /// What events of a type differ by, mostly.
-const SPARE: usize = 32;
+const SPARE: usize = 64;
 
 /// The kinds that were published.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::str;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 use crate::broker::{BrokerError, Stored};
 
@@ -119,18 +119,20 @@ impl Places {
         heard.answered += 1;
     }
 
-    /// Gives the answer out, and its place free.
+    /// Gives the answer out, and its place free. Who asked before is given back too, as is who asked for what nobody
+    /// asks for any more: what else goes with a waker can't be told, and has no place here.
     pub(super) fn poll(
         &mut self,
         number: u64,
-        cx: &mut Context<'_>,
+        waker: &Waker,
+        before: &mut Option<Waker>,
     ) -> Poll<Result<Stored, BrokerError>> {
         let Some(place) = self.of(number) else {
             return Poll::Pending;
         };
         match &mut place.state {
-            State::Open(Some(waker)) => waker.clone_from(cx.waker()),
-            State::Open(waker) => *waker = Some(cx.waker().clone()),
+            State::Open(Some(known)) if known.will_wake(waker) => {}
+            State::Open(known) => *before = known.replace(waker.clone()),
             state @ State::Answered(_) => {
                 if let State::Answered(answer) = mem::replace(state, State::Free) {
                     self.free(number);
@@ -143,14 +145,18 @@ impl Places {
     }
 
     /// Nobody asks for this answer any more.
-    pub(super) fn unheard(&mut self, number: u64) {
-        if let Some(place) = self.of(number) {
-            match place.state {
-                State::Open(_) => place.state = State::Unheard,
-                State::Answered(_) => self.free(number),
-                State::Free | State::Unheard => {}
+    pub(super) fn unheard(&mut self, number: u64) -> Option<Waker> {
+        let place = self.of(number)?;
+        match &mut place.state {
+            State::Open(waker) => {
+                let waker = waker.take();
+                place.state = State::Unheard;
+                return waker;
             }
+            State::Answered(_) => self.free(number),
+            State::Free | State::Unheard => {}
         }
+        None
     }
 
     /// The message was never sent. Whether it was without an answer.
@@ -233,13 +239,13 @@ pub(super) fn read_number(reply: &str, skip: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Poll, Waker};
 
     use super::{Heard, Places, read_number, write_number};
     use crate::broker::{BrokerError, Stored};
 
     fn poll(places: &mut Places, number: u64) -> Poll<Result<Stored, BrokerError>> {
-        places.poll(number, &mut Context::from_waker(Waker::noop()))
+        places.poll(number, Waker::noop(), &mut None)
     }
 
     #[test]

@@ -117,8 +117,7 @@ fn for_server(link: &Link, kept: &Kept, message: Message) -> Result<Sent, Broker
     if let Some(id) = id {
         map.insert(NATS_MESSAGE_ID, headers::value(id));
     }
-    // A copy: the text has room to spare, which the connection's task would have to give back.
-    let to = Subject::from(to.as_str());
+    let to = Subject::from(to);
     Ok(Sent { to, map, payload })
 }
 

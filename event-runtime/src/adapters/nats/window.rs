@@ -70,7 +70,7 @@ impl Window {
             room: Semaphore::new(SIZE as usize),
             places: Mutex::default(),
         });
-        let reader = tokio::spawn(read(answers, Arc::clone(&shared), link));
+        let reader = tokio::spawn(read(answers, Reading(Arc::clone(&shared)), link));
         Ok(Self {
             shared,
             reader: Arc::new(reader),
@@ -193,16 +193,28 @@ impl Shared {
 
 impl Answers for Shared {
     fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<Result<Stored, BrokerError>> {
-        self.lock().poll(number, cx)
+        let mut before = None;
+        self.lock().poll(number, cx.waker(), &mut before)
     }
 
     fn unheard(&self, number: u64) {
-        self.lock().unheard(number);
+        let waker = self.lock().unheard(number);
+        drop(waker);
+    }
+}
+
+/// However reading ends, nobody waits for an answer after it.
+struct Reading(Arc<Shared>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
 /// Takes answers in, for as long as there is a connection.
-async fn read(mut answers: Subscriber, shared: Arc<Shared>, link: Link) {
+async fn read(mut answers: Subscriber, reading: Reading, link: Link) {
+    let Reading(shared) = &reading;
     let mut sweep = tokio::time::interval(SWEEP);
     // A process that was stopped for long had no time to hear what was answered meanwhile.
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -210,7 +222,7 @@ async fn read(mut answers: Subscriber, shared: Arc<Shared>, link: Link) {
     loop {
         tokio::select! {
             message = answers.next() => {
-                let Some(message) = message else { return shared.close() };
+                let Some(message) = message else { return };
                 shared.hear(&message, &mut heard);
                 // Most answers come many at a time.
                 while let Some(Some(message)) = answers.next().now_or_never() {
