@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use event_runtime::broker::BrokerError;
+use event_runtime::broker::{BrokerError, BrokerErrorKind, Message};
 use event_runtime::publish::{PublishError, Published};
 use event_runtime::{HandlerError, Publisher, Running, State, handler};
 use event_tests::nats::TestNats;
@@ -15,6 +15,8 @@ on_each_broker!(
     more_events_than_the_window_holds,
     none_at_all,
     owned_and_borrowed_ones,
+    receipts_may_be_kept_and_dropped_and_awaited_in_any_order,
+    an_id_of_two_lines_is_refused,
     those_that_fail_are_told_and_all_others_are_stored,
     a_broker_that_comes_back_has_each_once,
     a_broker_that_stays_away_gets_no_more,
@@ -69,6 +71,48 @@ async fn owned_and_borrowed_ones(world: World) {
     let spawned = async move { publisher.publish_all(made).await };
     stored.extend(tokio::spawn(spawned).await.unwrap().unwrap());
     assert_eq!(sequences(&stored), (1..=9).collect::<Vec<_>>());
+    running.stop().await.unwrap();
+}
+
+async fn receipts_may_be_kept_and_dropped_and_awaited_in_any_order(world: World) {
+    let running = publisher(&world).await;
+    let publisher = running.publisher();
+    for round in 0..2 {
+        let mut receipts = Vec::new();
+        for (index, mut task) in tasks(2500).into_iter().enumerate() {
+            // Of very different lengths.
+            task.kind = "k".repeat(1 + index % 7 * 20);
+            receipts.push((index, publisher.send(&task).await.unwrap()));
+        }
+        receipts.retain(|(index, _)| index % 3 != 1);
+        for (index, receipt) in receipts.into_iter().rev() {
+            let stored = receipt.await.unwrap();
+            let sequence = u64::try_from(round * 2500 + index + 1).unwrap();
+            assert_eq!(
+                (stored.stream.as_str(), stored.sequence),
+                ("TASKS", sequence)
+            );
+        }
+    }
+    let broker = running.broker();
+    assert_eq!(broker.count("TASKS", ">").await.unwrap(), 5000);
+    let message = broker.read("TASKS", ">", 4000).await.unwrap().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    let kind = "k".repeat(1 + 1499 % 7 * 20);
+    assert_eq!(body["data"]["id"], "1499");
+    assert_eq!(body["data"]["kind"], kind.as_str());
+    assert_eq!(message.subject, format!("tasks.{kind}.given"));
+    running.stop().await.unwrap();
+}
+
+async fn an_id_of_two_lines_is_refused(world: World) {
+    let running = publisher(&world).await;
+    give(&running, &[task("a")]).await;
+    let message = Message::new("tasks.quick.given", "{}").id("a\r\nNats-TTL: 1s");
+    let refused = running.broker().publish(message).await.unwrap_err();
+    assert_eq!(refused.kind(), BrokerErrorKind::Permanent);
+    expect![[r"the id `a\r\nNats-TTL: 1s` of a message for `tasks.quick.given` can't be sent: it is one line"]]
+        .assert_eq(&refused.to_string());
     running.stop().await.unwrap();
 }
 

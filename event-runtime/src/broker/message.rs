@@ -1,13 +1,8 @@
 //! What goes to a broker, and what it says about what it stored.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::{BrokerError, lanes, subject};
@@ -70,6 +65,15 @@ impl Message {
                 lanes::MAX_SUBJECT
             )));
         }
+        if let Some(id) = self.id.as_deref().filter(|id| !is_value(id)) {
+            return Err(BrokerError::permanent(format!(
+                "the id `{}` of a message for `{subject}` can't be sent: it is one line",
+                id.escape_debug()
+            )));
+        }
+        if self.headers.are_structured() {
+            return Ok(());
+        }
         let good = |(name, value): &(&str, &str)| is_name(name) && is_value(value);
         match self.headers.iter().find(|header| !good(header)) {
             Some((name, _)) => Err(BrokerError::permanent(format!(
@@ -83,16 +87,18 @@ impl Message {
 
 /// Whether brokers take this as the name of a header.
 pub(super) fn is_name(name: &str) -> bool {
-    let good = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-    !name.is_empty() && name.bytes().all(good)
+    let bad = |byte: u8| !byte.is_ascii_graphic() || byte == b':';
+    !name.is_empty() && !any(name, bad)
 }
 
 /// Whether brokers take this as the value of a header.
 pub(super) fn is_value(value: &str) -> bool {
-    // Not `contains`: most values are too short for what that does to search.
-    !value
-        .bytes()
-        .any(|byte| matches!(byte, b'\r' | b'\n' | b'\0'))
+    !any(value, |byte| matches!(byte, b'\r' | b'\n' | b'\0'))
+}
+
+/// Whether any byte is so. All are looked at, since without a way out there is one instruction for many of them.
+fn any(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(false, |any, byte| any | is(byte))
 }
 
 /// What the broker says about a message that it stored.
@@ -115,54 +121,6 @@ impl Stored {
             sequence,
             duplicate: false,
         }
-    }
-}
-
-/// The broker's answer to a published message, some time later.
-///
-/// Dropping it neither cancels the message nor loses it; only the answer is not seen, and a broker that did not
-/// answer is not asked again.
-#[must_use = "a message is stored only when its receipt resolves to `Ok`"]
-pub struct Receipt(Answer);
-
-enum Answer {
-    Known(Option<Stored>),
-    Later(BoxFuture<'static, Result<Stored, BrokerError>>),
-}
-
-impl Receipt {
-    /// A receipt that resolves as the future does.
-    pub fn new(answer: impl Future<Output = Result<Stored, BrokerError>> + Send + 'static) -> Self {
-        Self(Answer::Later(Box::pin(answer)))
-    }
-
-    /// The receipt of a message that is stored already.
-    pub fn stored(stored: Stored) -> Self {
-        Self(Answer::Known(Some(stored)))
-    }
-
-    /// Whether it is the receipt of a message that is stored already.
-    pub(crate) fn is_stored(&self) -> bool {
-        matches!(self.0, Answer::Known(_))
-    }
-}
-
-impl Future for Receipt {
-    type Output = Result<Stored, BrokerError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Answer::Known(stored) => stored
-                .take()
-                .map_or(Poll::Pending, |stored| Poll::Ready(Ok(stored))),
-            Answer::Later(answer) => answer.as_mut().poll(cx),
-        }
-    }
-}
-
-impl fmt::Debug for Receipt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt").finish_non_exhaustive()
     }
 }
 

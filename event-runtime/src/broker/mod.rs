@@ -14,6 +14,7 @@ pub mod lane_headers;
 pub mod lanes;
 mod message;
 pub mod plan;
+mod receipt;
 mod secret;
 pub mod subject;
 mod topology;
@@ -25,7 +26,10 @@ use futures_util::future::BoxFuture;
 
 pub use self::delivery::{Delivery, Heartbeat, Origin, Settle, Settlement, Verdict};
 pub use self::error::{BrokerError, BrokerErrorKind};
-pub use self::message::{Message, Receipt, Stored, StoredMessage};
+pub use self::message::{Message, Stored, StoredMessage};
+#[cfg(feature = "nats")]
+pub(crate) use self::receipt::Answers;
+pub use self::receipt::Receipt;
 pub use self::secret::Secret;
 pub use self::topology::{
     DurableInfo, DurableSpec, Position, Setting, Start, StreamInfo, StreamKind, StreamSpec,
@@ -127,6 +131,14 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// Messages are stored in the order of these calls. An error may also mean that nobody knows: publishing
     /// again with the same [`Message::id`] is then safe within [`Capabilities::deduplicates_for`].
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Receipt, BrokerError>>;
+
+    /// As [`publish`](Self::publish), where that needs no waiting, and so no future: takes the message and answers.
+    /// `None` where it would have to wait. Then nothing was published; the message may be gone all the same, and
+    /// `publish` is to be called with it or a copy. A broker does not have to offer this.
+    fn publish_now(&self, message: &mut Option<Message>) -> Option<Result<Receipt, BrokerError>> {
+        let _ = message;
+        None
+    }
 
     /// The streams that hold any subject also matched by `filter`.
     fn streams_for<'a>(

@@ -15,6 +15,12 @@ use super::CONTENT_TYPE;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Headers(Option<Arc<Vec<(ByteString, ByteString)>>>);
 
+#[cfg(feature = "runtime")]
+static STRUCTURED: LazyLock<Headers> = LazyLock::new(|| {
+    let content_type = ["Content-Type", CONTENT_TYPE].map(ByteString::from_static);
+    Headers::from_iter([content_type.into()])
+});
+
 impl Headers {
     /// No headers.
     pub const fn new() -> Self {
@@ -24,11 +30,14 @@ impl Headers {
     /// Those of an event in structured mode.
     #[cfg(feature = "runtime")]
     pub(crate) fn structured() -> Self {
-        static SHARED: LazyLock<Headers> = LazyLock::new(|| {
-            let content_type = ["Content-Type", CONTENT_TYPE].map(ByteString::from_static);
-            Headers::from_iter([content_type.into()])
-        });
-        SHARED.clone()
+        STRUCTURED.clone()
+    }
+
+    /// Whether these are the [`structured`](Self::structured) ones, not only equal to them. Nearly all are.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn are_structured(&self) -> bool {
+        let both = self.0.as_ref().zip(STRUCTURED.0.as_ref());
+        both.is_some_and(|(ours, theirs)| Arc::ptr_eq(ours, theirs))
     }
 
     /// The first value of this name.

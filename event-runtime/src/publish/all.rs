@@ -9,7 +9,8 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
-use super::store::{Prepared, Store};
+use super::kept::{Kept, Prepared};
+use super::store::Store;
 use super::{PublishError, Published, Publisher};
 use crate::broker::{BrokerError, Receipt, Stored};
 use crate::event::Event;
@@ -159,8 +160,7 @@ struct All<'a> {
 /// One of them.
 struct Sent {
     index: usize,
-    id: String,
-    prepared: Prepared,
+    kept: Kept,
 }
 
 impl<'a> All<'a> {
@@ -177,12 +177,9 @@ impl<'a> All<'a> {
     }
 
     async fn send(&mut self, index: usize, prepared: Prepared) {
-        let sent = Sent {
-            index,
-            id: prepared.id(),
-            prepared,
-        };
-        match self.store.first(&sent.prepared).await {
+        let Prepared { kept, message } = prepared;
+        let sent = Sent { index, kept };
+        match self.store.first(&sent.kept, message).await {
             Ok(receipt) => self.open.push_back((sent, receipt)),
             Err(error) => {
                 self.take(sent, Err(error));
@@ -217,7 +214,7 @@ impl<'a> All<'a> {
             self.again_since.get_or_insert_with(Instant::now);
             let store = self.store;
             let again = async move {
-                let stored = store.again(&sent.prepared).await;
+                let stored = store.again(&sent.kept).await;
                 (sent, stored)
             };
             self.again.push(again.boxed());
@@ -235,14 +232,13 @@ impl<'a> All<'a> {
     }
 
     fn take_last(&mut self, sent: Sent, answer: Result<Stored, BrokerError>) {
-        let Sent {
-            index,
-            id,
-            prepared,
-        } = sent;
+        let Sent { index, kept } = sent;
         match answer {
-            Ok(stored) => self.published.push((index, Published::new(id, stored))),
-            Err(error) => self.failed.push((index, prepared.failed(error))),
+            Ok(stored) => {
+                let published = Published::new(kept.id(), stored);
+                self.published.push((index, published));
+            }
+            Err(error) => self.failed.push((index, kept.failed(error))),
         }
     }
 

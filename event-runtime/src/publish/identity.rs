@@ -81,11 +81,11 @@ impl Cause {
 
 /// The broker's message id for an event with an id of the caller's choice: such ids may be shared by events
 /// of other types and sources, and the broker looks at nothing else.
-pub(super) fn message_id(source: &str, event_type: &str, id: &str) -> String {
+pub(super) fn message_id(source: &str, event_type: &str, id: &str) -> Uuid {
     let hash = hash(&[source.as_bytes(), event_type.as_bytes(), id.as_bytes()]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
-    Builder::from_custom_bytes(bytes).into_uuid().to_string()
+    Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// A hash over parts, each with its length before it, so that no two lists of parts meet.

@@ -3,6 +3,7 @@
 mod all;
 mod error;
 mod identity;
+mod kept;
 mod kind;
 mod outgoing;
 mod publisher;

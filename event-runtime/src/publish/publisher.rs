@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::kept::{Identity, Prepared};
 use super::kind::Kinds;
-use super::store::{Prepared, Store};
+use super::store::Store;
 use super::{Cause, Provision, PublishError, identity};
-use crate::broker::{Broker, Message, Receipt, Stored, lanes};
+use crate::broker::{Broker, BrokerError, Message, Receipt, Stored, lanes};
 use crate::envelope::{self, Headers, Mode, Own};
 use crate::event::Event;
 
@@ -144,11 +146,18 @@ impl Publisher {
 
     /// Stores an event.
     pub(crate) async fn store(&self, prepared: Prepared) -> Result<Published, PublishError> {
+        let Prepared { kept, message } = prepared;
         let store = self.stores();
-        let first = store.first(&prepared).await;
-        match store.last(&prepared, first).await {
-            Ok(stored) => Ok(Published::new(prepared.id(), stored)),
-            Err(error) => Err(prepared.failed(error)),
+        let mut answer = match store.first(&kept, message).await {
+            Ok(receipt) => receipt.await,
+            Err(error) => Err(error),
+        };
+        if answer.as_ref().is_err_and(BrokerError::is_transient) {
+            answer = store.again(&kept).await;
+        }
+        match answer {
+            Ok(stored) => Ok(Published::new(kept.id(), stored)),
+            Err(error) => Err(kept.failed(error)),
         }
     }
 
@@ -157,17 +166,14 @@ impl Publisher {
         event: &E,
         id: Option<&str>,
     ) -> Result<Receipt, PublishError> {
-        let prepared = self.prepare(event, id)?;
-        let receipt = match self.stores().first(&prepared).await {
-            // Nobody has to ask again.
-            Ok(receipt) if receipt.is_stored() => return Ok(receipt),
+        let Prepared { kept, message } = self.prepare(event, id)?;
+        let receipt = match self.stores().first(&kept, message).await {
             Ok(receipt) => receipt,
-            Err(error) => return Err(prepared.failed(error)),
+            Err(error) => return Err(kept.failed(error)),
         };
         let shared = Arc::clone(&self.shared);
-        Ok(Receipt::new(async move {
-            shared.store.last(&prepared, Ok(receipt)).await
-        }))
+        let again = move || async move { shared.store.again(&kept).await }.boxed();
+        Ok(receipt.or_again(again))
     }
 
     pub(super) fn stores(&self) -> &Store {
@@ -205,13 +211,17 @@ impl Publisher {
         let key = event
             .key()
             .filter(|key| !key.is_empty() && !key.chars().any(char::is_control));
-        let (own, message_id) = self.identity::<E>(id, key.as_deref())?;
-        // Of a bare event, readers see nothing but its message id.
-        let own = own.filter(|_| !E::BARE);
+        let mut identity = self.identity::<E>(id, key.as_deref())?;
+        if E::BARE {
+            // Of a bare event, readers see nothing but its message id.
+            identity.own = None;
+        }
         let cause = self.cause.as_deref();
         let kind = self.shared.kinds.of::<E>(&self.shared.service);
+        let mut text = Uuid::encode_buffer();
+        let message_id = identity.id.hyphenated().encode_lower(&mut text);
         let envelope = Own {
-            id: own.as_deref().unwrap_or(&message_id),
+            id: identity.own.as_deref().unwrap_or(message_id),
             time: Some(Timestamp::now()),
             partition_key: key.as_deref(),
             correlation_id: cause.map(|cause| cause.correlation_id.as_deref().unwrap_or(&cause.id)),
@@ -219,31 +229,26 @@ impl Publisher {
             trace_parent: cause.and_then(|cause| cause.trace_parent.as_deref()),
         };
         let written = match self.shared.mode {
-            _ if E::BARE => envelope::encode_bare(event).map(|payload| (Headers::new(), payload)),
-            Mode::Structured => envelope::encode_own(&kind.common, &envelope, event)
-                .map(|payload| (Headers::structured(), payload)),
+            _ if E::BARE => envelope::encode_bare(event).map(|body| (Headers::new(), body)),
+            Mode::Structured => envelope::encode_own(kind.room(), &kind.common, &envelope, event)
+                .map(|body| (Headers::structured(), body)),
             Mode::Binary => envelope::encode_binary(&kind.attributes.with(&envelope), event),
         };
-        let (headers, payload) = written.map_err(|source| PublishError::Encode {
+        let (headers, body) = written.map_err(|source| PublishError::Encode {
             event: wire_type,
             source,
         })?;
-        let message = Message {
-            subject: topic,
-            headers,
-            payload: payload.into(),
-            id: Some(message_id),
-            delay: None,
-        };
-        Ok(Prepared { kind, own, message })
+        Ok(Prepared::new(
+            kind, identity, message_id, topic, headers, body,
+        ))
     }
 
-    /// The event's id where it is the caller's own, and the id by which the broker knows it.
+    /// The id by which the broker knows the event, and the event's where that is the caller's own.
     fn identity<E: Event>(
         &self,
         id: Option<&str>,
         key: Option<&str>,
-    ) -> Result<(Option<String>, String), PublishError> {
+    ) -> Result<Identity, PublishError> {
         let event = E::WIRE_TYPE;
         if let Some(id) = id {
             let rule = match id {
@@ -251,10 +256,10 @@ impl Publisher {
                 _ if id.len() > 256 => "is longer than 256 bytes",
                 _ if id.chars().any(char::is_control) => "has control characters",
                 _ => {
-                    return Ok((
-                        Some(id.to_owned()),
-                        identity::message_id(&self.shared.source, event, id),
-                    ));
+                    return Ok(Identity {
+                        id: identity::message_id(&self.shared.source, event, id),
+                        own: Some(id.into()),
+                    });
                 }
             };
             return Err(PublishError::Id { event, rule });
@@ -263,9 +268,7 @@ impl Publisher {
             Some(cause) => cause.next_id(&self.shared.service, event, key),
             None => Uuid::now_v7(),
         };
-        let mut text = Uuid::encode_buffer();
-        let id = id.hyphenated().encode_lower(&mut text);
-        Ok((None, id.to_owned()))
+        Ok(Identity { id, own: None })
     }
 }
 

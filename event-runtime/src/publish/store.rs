@@ -8,43 +8,18 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::kind::Kind;
+use super::Provision;
+use super::kept::Kept;
 use super::streams::Streams;
-use super::{Provision, PublishError};
 use crate::broker::{Broker, BrokerError, Message, Receipt, Stored};
 
 /// How long a broker that does not answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An event that is ready to be stored.
-pub(crate) struct Prepared {
-    pub(super) kind: Arc<Kind>,
-    /// The event's id, where it is not the message's.
-    pub(super) own: Option<String>,
-    pub(crate) message: Message,
-}
-
 /// Where events are stored.
 pub(super) struct Store {
     broker: Arc<dyn Broker>,
     streams: Streams,
-}
-
-impl Prepared {
-    /// The event's id.
-    pub(super) fn id(&self) -> String {
-        let id = self.own.as_ref().or(self.message.id.as_ref());
-        id.cloned().unwrap_or_default()
-    }
-
-    /// The error of an event that was not stored.
-    pub(super) fn failed(self, source: BrokerError) -> PublishError {
-        PublishError::Broker {
-            event: self.kind.event.wire_type,
-            topic: self.message.subject,
-            source,
-        }
-    }
 }
 
 impl Store {
@@ -54,27 +29,35 @@ impl Store {
     }
 
     /// Puts an event on its way, to a stream that is created where that is allowed.
-    pub(super) async fn first(&self, prepared: &Prepared) -> Result<Receipt, BrokerError> {
-        let Prepared { kind, message, .. } = prepared;
+    pub(super) async fn first(
+        &self,
+        kept: &Kept,
+        message: Message,
+    ) -> Result<Receipt, BrokerError> {
         // Once for each type; and boxed, since what is done for each event is small without it.
-        if !kind.has_stream.load(Ordering::Relaxed) {
-            Box::pin(self.streams.ensure(kind.event)).await?;
-            kind.has_stream.store(true, Ordering::Relaxed);
+        if !kept.kind.has_stream.load(Ordering::Relaxed) {
+            Box::pin(self.streams.ensure(kept.kind.event)).await?;
+            kept.kind.has_stream.store(true, Ordering::Relaxed);
         }
-        self.broker.publish(message.clone()).await
+        let mut message = Some(message);
+        if let Some(sent) = self.broker.publish_now(&mut message) {
+            return sent;
+        }
+        let message = message.unwrap_or_else(|| kept.message());
+        self.broker.publish(message).await
     }
 
     /// After an error that may pass: tries again for a bounded time. As the id is the same each time, the event is
     /// stored once.
     pub(super) fn again<'a>(
         &'a self,
-        prepared: &'a Prepared,
+        kept: &'a Kept,
     ) -> BoxFuture<'a, Result<Stored, BrokerError>> {
         async move {
             let start = Instant::now();
             let mut pause = Duration::from_millis(100);
             loop {
-                let answer = async { self.first(prepared).await?.await };
+                let answer = async { self.first(kept, kept.message()).await?.await };
                 match answer.await {
                     Err(error) if error.is_transient() && start.elapsed() < PATIENCE => {
                         tokio::time::sleep(pause).await;
@@ -85,21 +68,5 @@ impl Store {
             }
         }
         .boxed()
-    }
-
-    /// The last word on an event, after the first answer.
-    pub(super) async fn last(
-        &self,
-        prepared: &Prepared,
-        first: Result<Receipt, BrokerError>,
-    ) -> Result<Stored, BrokerError> {
-        let answer = match first {
-            Ok(receipt) => receipt.await,
-            Err(error) => Err(error),
-        };
-        match answer {
-            Err(error) if error.is_transient() => self.again(prepared).await,
-            answer => answer,
-        }
     }
 }

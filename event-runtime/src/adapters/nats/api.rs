@@ -43,6 +43,13 @@ pub(super) async fn call<T: DeserializeOwned>(
     body: &Value,
 ) -> Result<T, Failure> {
     let subject = format!("$JS.API.{call}");
+    // What would end the line in which the server reads the subject. The client does not look for it.
+    if subject.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        return Err(Failure::Broker(BrokerError::misconfigured(format!(
+            "`{}` can't be asked of the server: a name in it is not valid",
+            call.escape_debug()
+        ))));
+    }
     let body = if body.is_null() {
         Vec::new()
     } else {

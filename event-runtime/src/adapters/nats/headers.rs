@@ -3,6 +3,9 @@
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 
 use bytestring::ByteString;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StringDeserializer};
 
 use crate::broker::BrokerError;
 use crate::envelope::{CONTENT_TYPE, Headers};
@@ -27,6 +30,9 @@ impl Kept {
 
     /// Headers for the server, of a message that was checked.
     pub(super) fn write(&self, subject: &str, headers: &Headers) -> Result<HeaderMap, BrokerError> {
+        if headers.are_structured() {
+            return Ok(self.0.clone());
+        }
         let mut rest = headers.iter().peekable();
         let begins = rest.next_if_eq(&("Content-Type", CONTENT_TYPE));
         let mut map = match begins {
@@ -46,6 +52,12 @@ impl Kept {
         }
         Ok(map)
     }
+}
+
+/// A header's value, of a text that was checked: the client's own ways to make one search it once more.
+pub(super) fn value(checked: String) -> HeaderValue {
+    let text: StringDeserializer<Error> = checked.into_deserializer();
+    HeaderValue::deserialize(text).unwrap_or_default()
 }
 
 /// Headers of a delivery, and the message id that it was published with. `last` are those of the delivery before,

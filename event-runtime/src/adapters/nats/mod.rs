@@ -10,6 +10,7 @@ mod consumer;
 mod headers;
 mod link;
 mod options;
+mod places;
 mod poison;
 mod publish;
 mod refusal;
@@ -100,6 +101,10 @@ impl Broker for Nats {
 
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Receipt, BrokerError>> {
         publish::publish(&self.publish, &self.window, &self.kept, message).boxed()
+    }
+
+    fn publish_now(&self, message: &mut Option<Message>) -> Option<Result<Receipt, BrokerError>> {
+        publish::publish_now(&self.publish, &self.window, &self.kept, message)
     }
 
     fn streams_for<'a>(

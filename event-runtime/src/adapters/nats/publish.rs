@@ -6,48 +6,70 @@ use std::pin::pin;
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
 use async_nats::{Message as NatsMessage, Subject};
 use bytes::Bytes;
-use futures_util::{FutureExt, TryFutureExt};
+use futures_util::FutureExt;
 use serde::Deserialize;
 
 use super::HEADER_ROOM;
-use super::headers::Kept;
+use super::headers::{self, Kept};
 use super::link::{Link, timed};
 use super::window::{Registered, Window};
 use crate::broker::{BrokerError, Message, Receipt, Stored, lanes};
 
+/// Publishes where neither the window nor the connection has to be waited for.
+pub(super) fn publish_now(
+    link: &Link,
+    window: &Window,
+    kept: &Kept,
+    message: &mut Option<Message>,
+) -> Option<Result<Receipt, BrokerError>> {
+    let room = window.free_room()?;
+    let sent = match for_server(link, kept, message.take()?) {
+        Ok(sent) => sent,
+        Err(error) => return Some(Err(error)),
+    };
+    let Registered {
+        number,
+        reply,
+        receipt,
+    } = match window.register(&sent.to, room) {
+        Ok(registered) => registered,
+        Err(error) => return Some(Err(error)),
+    };
+    let failed = match sent.send(link, reply).now_or_never() {
+        Some(Ok(())) => return Some(Ok(receipt)),
+        Some(Err(error)) => {
+            let text = format!("publishing failed: {error}");
+            Some(Err(BrokerError::transient(text)))
+        }
+        None => None,
+    };
+    window.forget(number);
+    failed
+}
+
+/// Publishes, and waits for what has to be waited for.
 pub(super) async fn publish(
     link: &Link,
     window: &Window,
     kept: &Kept,
     message: Message,
 ) -> Result<Receipt, BrokerError> {
-    let Sent { to, map, payload } = for_server(link, kept, message)?;
-    // What seldom happens is in a box of its own: the future of each message is small then, and memory for a small
-    // one costs a tenth.
+    let sent = for_server(link, kept, message)?;
     let room = match window.free_room() {
         Some(room) => room,
-        None => Box::pin(window.room()).await?,
+        None => window.room().await?,
     };
     let Registered {
         number,
         reply,
-        answer,
-    } = window.register(&to, room)?;
-    let sending = link
-        .client
-        .publish_with_reply_and_headers(to, reply, map, payload);
-    let sending = pin!(sending.map_err(|error| error.to_string()));
+        receipt,
+    } = window.register(&sent.to, room)?;
+    let sending = pin!(sent.send(link, reply));
     if let Err(error) = timed("publishing", sending).await {
         window.forget(number);
         return Err(error);
     }
-    Ok(Receipt::new(answer.map(|answer| {
-        answer.unwrap_or_else(|_| {
-            Err(BrokerError::transient(
-                "the connection was closed before the server answered",
-            ))
-        })
-    })))
+    Ok(receipt)
 }
 
 /// A message as the client takes it.
@@ -55,6 +77,16 @@ struct Sent {
     to: Subject,
     map: HeaderMap,
     payload: Bytes,
+}
+
+impl Sent {
+    async fn send(self, link: &Link, reply: Subject) -> Result<(), String> {
+        let Self { to, map, payload } = self;
+        link.client
+            .publish_with_reply_and_headers(to, reply, map, payload)
+            .await
+            .map_err(|error| error.to_string())
+    }
 }
 
 fn for_server(link: &Link, kept: &Kept, message: Message) -> Result<Sent, BrokerError> {
@@ -83,7 +115,7 @@ fn for_server(link: &Link, kept: &Kept, message: Message) -> Result<Sent, Broker
         to = hidden;
     }
     if let Some(id) = id {
-        map.insert(NATS_MESSAGE_ID, id);
+        map.insert(NATS_MESSAGE_ID, headers::value(id));
     }
     let to = Subject::from(to);
     Ok(Sent { to, map, payload })
@@ -124,6 +156,14 @@ impl<'a> Ack<'a> {
             Self::Json(&message.payload)
         }
     }
+
+    /// What nearly every acknowledgement says.
+    pub(super) fn plain(&self) -> Option<Stored> {
+        match self {
+            Self::Json(json) => plain_ack(json),
+            Self::NoResponders => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -157,9 +197,6 @@ pub(super) fn read_ack(ack: Ack<'_>, subject: &str) -> Result<Stored, BrokerErro
             )));
         }
     };
-    if let Some(stored) = plain_ack(json) {
-        return Ok(stored);
-    }
     let ack: PubAck<'_> = serde_json::from_slice(json).map_err(|error| {
         BrokerError::transient(format!(
             "the answer to a message for `{subject}` is no acknowledgement"
@@ -179,14 +216,19 @@ pub(super) fn read_ack(ack: Ack<'_>, subject: &str) -> Result<Stored, BrokerErro
 /// Reads `{"stream":"ORDERS","seq":1}`, as nearly every acknowledgement is, at a tenth of what it costs a
 /// deserializer. Any other is left to that.
 fn plain_ack(json: &[u8]) -> Option<Stored> {
-    let json = std::str::from_utf8(json).ok()?;
-    let (stream, rest) = json.strip_prefix(r#"{"stream":""#)?.split_once('"')?;
-    let rest = rest.strip_prefix(',')?.trim_start();
-    let number = rest.strip_prefix(r#""seq":"#)?.strip_suffix('}')?;
-    if stream.contains('\\') || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+    let json = json.strip_prefix(br#"{"stream":""#)?;
+    // Names are too short for what a search for a character does to begin.
+    let end = json.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    let (stream, rest) = json.split_at(end);
+    let rest = rest.strip_prefix(b"\",")?.trim_ascii_start();
+    let digits = rest.strip_prefix(br#""seq":"#)?.strip_suffix(b"}")?;
+    let mut sequence = (!digits.is_empty()).then_some(0_u64)?;
+    for digit in digits {
+        let digit = u64::from(digit.wrapping_sub(b'0'));
+        let longer = sequence.checked_mul(10)?.checked_add(digit)?;
+        sequence = (digit < 10).then_some(longer)?;
     }
-    Some(Stored::new(stream, number.parse().ok()?))
+    Some(Stored::new(std::str::from_utf8(stream).ok()?, sequence))
 }
 
 fn refused(error: &ApiError, subject: &str) -> BrokerError {

@@ -3,93 +3,55 @@
 //! One inbox for all answers, with a number as its last word: an inbox, a channel and timers for each
 //! message cost a third more of the client's time.
 
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_nats::{Message, Subject, Subscriber};
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 
 use super::link::{CALL, Link, timed};
+use super::places::{Heard, Places, read_number, write_number};
 use super::publish::{Ack, read_ack};
-use crate::broker::{BrokerError, Stored};
+use crate::broker::{Answers, BrokerError, Receipt, Stored};
 
 /// How long closing waits for the answers that are still to come.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Messages on their way at once.
 const SIZE: u32 = 1024;
+/// How often is looked for messages that were not answered in time.
+const SWEEP: Duration = Duration::from_millis(500);
+/// Sweeps that a message outlives: as many as there are in its time, and the one that may come right after it.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a small number by a small number"
+)]
+const SWEEPS: u32 = (CALL.as_millis() / SWEEP.as_millis()) as u32 + 1;
 
 #[derive(Clone)]
 pub(super) struct Window {
-    inbox: String,
-    room: Arc<Semaphore>,
-    open: Arc<Mutex<Opened>>,
+    shared: Arc<Shared>,
     reader: Arc<tokio::task::JoinHandle<()>>,
 }
 
-/// What is on its way; `None` once the window is closed, and nobody would hear an answer any more.
-type Opened = Option<Places>;
-
-/// A place for each message that may be on its way. A message's number modulo the places is its own, so that an
-/// answer is found without a search; numbers never come again, so that a late one is nobody else's.
-struct Places {
-    taken: Vec<Option<Open>>,
-    free: Vec<u32>,
-    round: u64,
+struct Shared {
+    inbox: String,
+    /// A permit for each message that may be sent. One that was is without an owner, and comes back with the answer.
+    room: Semaphore,
+    places: Mutex<Places>,
 }
+
+/// Room for one message: it is given back unless the message is registered.
+pub(super) struct Room<'a>(tokio::sync::SemaphorePermit<'a>);
 
 /// A message that has its place in the window.
 pub(super) struct Registered {
     pub(super) number: u64,
     /// Where the server answers.
     pub(super) reply: Subject,
-    pub(super) answer: oneshot::Receiver<Result<Stored, BrokerError>>,
-}
-
-/// A message that is on its way.
-struct Open {
-    number: u64,
-    since: Instant,
-    subject: Subject,
-    answer: oneshot::Sender<Result<Stored, BrokerError>>,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Places {
-    fn new() -> Self {
-        Self {
-            taken: (0..SIZE).map(|_| None).collect(),
-            free: (0..SIZE).collect(),
-            round: 0,
-        }
-    }
-
-    /// The next message's number. Whoever has room gets one.
-    fn next(&mut self) -> Option<u64> {
-        self.round += 1;
-        let place = self.free.pop()?;
-        Some(self.round * u64::from(SIZE) + u64::from(place))
-    }
-
-    fn place(number: u64) -> Option<(usize, u32)> {
-        let place = number % u64::from(SIZE);
-        usize::try_from(place).ok().zip(u32::try_from(place).ok())
-    }
-
-    fn put(&mut self, open: Open) {
-        if let Some((place, _)) = Self::place(open.number) {
-            self.taken[place] = Some(open);
-        }
-    }
-
-    fn take(&mut self, number: u64) -> Option<Open> {
-        let (place, free) = Self::place(number)?;
-        let open = self.taken[place].take_if(|open| open.number == number)?;
-        self.free.push(free);
-        Some(open)
-    }
+    pub(super) receipt: Receipt,
 }
 
 impl Window {
@@ -103,27 +65,27 @@ impl Window {
                 .map_err(|error| error.to_string())
         })
         .await?;
-        let open: Arc<Mutex<Opened>> = Arc::new(Mutex::new(Some(Places::new())));
-        let inbox = format!("{inbox}.");
-        let reader = read(answers, inbox.len(), Arc::clone(&open), link);
+        let shared = Arc::new(Shared {
+            inbox: format!("{inbox}."),
+            room: Semaphore::new(SIZE as usize),
+            places: Mutex::default(),
+        });
+        let reader = tokio::spawn(read(answers, Reading(Arc::clone(&shared)), link));
         Ok(Self {
-            inbox,
-            room: Arc::new(Semaphore::new(SIZE as usize)),
-            open,
-            reader: Arc::new(tokio::spawn(reader)),
+            shared,
+            reader: Arc::new(reader),
         })
     }
 
     /// Room, if there is some and nobody waits for it.
-    pub(super) fn free_room(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).try_acquire_owned().ok()
+    pub(super) fn free_room(&self) -> Option<Room<'_>> {
+        self.shared.room.try_acquire().ok().map(Room)
     }
 
     /// Waits for room; what has no answer makes room when its time is over, so this ends.
-    pub(super) async fn room(&self) -> Result<OwnedSemaphorePermit, BrokerError> {
-        let acquire = Arc::clone(&self.room).acquire_owned();
-        match tokio::time::timeout(CALL * 3, acquire).await {
-            Ok(Ok(permit)) => Ok(permit),
+    pub(super) async fn room(&self) -> Result<Room<'_>, BrokerError> {
+        match tokio::time::timeout(CALL * 3, self.shared.room.acquire()).await {
+            Ok(Ok(permit)) => Ok(Room(permit)),
             Ok(Err(_)) => Err(BrokerError::transient(
                 "the connection to the server was closed by this program",
             )),
@@ -133,91 +95,143 @@ impl Window {
         }
     }
 
-    /// Registers a message: where its answer goes, and who hears of it.
+    /// Registers a message: where its answer goes.
     pub(super) fn register(
         &self,
-        subject: &Subject,
-        room: OwnedSemaphorePermit,
+        subject: &str,
+        room: Room<'_>,
     ) -> Result<Registered, BrokerError> {
-        let (sender, answer) = oneshot::channel();
-        let since = Instant::now();
-        let number = {
-            let mut open = lock(&self.open);
-            let places = open.as_mut().ok_or_else(closed)?;
-            let number = places.next().ok_or_else(closed)?;
-            places.put(Open {
-                number,
-                since,
-                subject: subject.clone(),
-                answer: sender,
-                _room: room,
-            });
-            number
-        };
-        // Of the exact length: then it becomes a subject as it is.
-        let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
-        let mut reply = String::with_capacity(self.inbox.len() + digits);
-        reply.push_str(&self.inbox);
-        // Writing to a text never fails.
-        let _ = write!(reply, "{number}");
+        let number = self.shared.lock().put(subject).ok_or_else(closed)?;
+        room.0.forget();
+        let shared = Arc::clone(&self.shared);
         Ok(Registered {
             number,
-            reply: reply.into(),
-            answer,
+            reply: write_number(&self.shared.inbox, number).into(),
+            receipt: Receipt::at(shared, number),
         })
     }
 
     /// The message was never sent.
     pub(super) fn forget(&self, number: u64) {
-        lock(&self.open).as_mut().and_then(|open| open.take(number));
+        let forgotten = self.shared.lock().forget(number);
+        self.shared.room.add_permits(usize::from(forgotten));
     }
 
     /// Waits a moment for the answers that are still to come. Then nothing is published any more, and what has no
     /// answer is told that none will come.
     pub(super) async fn close(&self) {
         // Each message on its way has a permit: whoever gets all of them knows that all is answered.
-        let _ = tokio::time::timeout(LAST_ANSWERS, self.room.acquire_many(SIZE)).await;
+        let all = self.shared.room.acquire_many(SIZE);
+        let _ = tokio::time::timeout(LAST_ANSWERS, all).await;
         self.reader.abort();
-        close(&self.open);
+        self.shared.close();
     }
 }
 
-fn lock(open: &Mutex<Opened>) -> std::sync::MutexGuard<'_, Opened> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear(&self, message: &Message, heard: &mut Heard) {
+        let Some(number) = read_number(&message.subject, self.inbox.len()) else {
+            return;
+        };
+        let ack = Ack::of(message);
+        let answer = ack.plain();
+        let mut places = self.lock();
+        let answer = match answer {
+            Some(stored) => Ok(stored),
+            None => match places.subject(number) {
+                Some(subject) => read_ack(ack, &subject),
+                None => return,
+            },
+        };
+        places.answer(number, answer, heard);
+    }
+
+    /// Whoever waits for room or an answer is woken when all that came at once is read: one woken at the first answer
+    /// would sleep again after it.
+    fn tell(&self, heard: &mut Heard) {
+        if heard.answered > 0 {
+            self.room.add_permits(heard.answered);
+            heard.answered = 0;
+        }
+        heard.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Answers for the server where it has not, so that no receipt waits for ever.
+    fn expire(&self, link: &Link, heard: &mut Heard) {
+        let mut places = self.lock();
+        for number in places.sweep(SWEEPS) {
+            let Some(subject) = places.subject(number) else {
+                continue;
+            };
+            let error = if link.events.is_denied(&subject) {
+                BrokerError::permanent(format!(
+                    "the server denies publishing to `{subject}`: give this user the permission"
+                ))
+            } else {
+                BrokerError::transient(format!(
+                    "the server did not acknowledge a message for `{subject}` within {CALL:?}; publishing it again with the same id is safe"
+                ))
+            };
+            places.answer(number, Err(error), heard);
+        }
+    }
+
+    fn close(&self) {
+        let mut heard = Heard::default();
+        let mut places = self.lock();
+        for number in places.close() {
+            places.answer(number, Err(closed()), &mut heard);
+        }
+        drop(places);
+        self.tell(&mut heard);
+    }
+}
+
+impl Answers for Shared {
+    fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<Result<Stored, BrokerError>> {
+        let mut before = None;
+        self.lock().poll(number, cx.waker(), &mut before)
+    }
+
+    fn unheard(&self, number: u64) {
+        let waker = self.lock().unheard(number);
+        drop(waker);
+    }
+}
+
+/// However reading ends, nobody waits for an answer after it.
+struct Reading(Arc<Shared>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// Takes answers in, for as long as there is a connection.
-async fn read(mut answers: Subscriber, skip: usize, open: Arc<Mutex<Opened>>, link: Link) {
-    let mut sweep = tokio::time::interval(Duration::from_millis(500));
+async fn read(mut answers: Subscriber, reading: Reading, link: Link) {
+    let Reading(shared) = &reading;
+    let mut sweep = tokio::time::interval(SWEEP);
+    // A process that was stopped for long had no time to hear what was answered meanwhile.
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Heard::default();
     loop {
         tokio::select! {
             message = answers.next() => {
-                let Some(message) = message else { return close(&open) };
-                answer(&message, skip, &open);
+                let Some(message) = message else { return };
+                shared.hear(&message, &mut heard);
                 // Most answers come many at a time.
                 while let Some(Some(message)) = answers.next().now_or_never() {
-                    answer(&message, skip, &open);
+                    shared.hear(&message, &mut heard);
                 }
             }
-            _ = sweep.tick() => expire(&open, &link),
+            _ = sweep.tick() => shared.expire(&link, &mut heard),
         }
-    }
-}
-
-fn answer(message: &Message, skip: usize, open: &Mutex<Opened>) {
-    let number = message.subject.get(skip..);
-    let number = number.and_then(|number| number.parse().ok());
-    let found = number.and_then(|number| lock(open).as_mut()?.take(number));
-    if let Some(found) = found {
-        let answer = read_ack(Ack::of(message), &found.subject);
-        let _ = found.answer.send(answer);
-    }
-}
-
-fn close(open: &Mutex<Opened>) {
-    let places = lock(open).take();
-    for open in places.into_iter().flat_map(|places| places.taken).flatten() {
-        let _ = open.answer.send(Err(closed()));
+        shared.tell(&mut heard);
     }
 }
 
@@ -225,28 +239,4 @@ fn closed() -> BrokerError {
     BrokerError::permanent(
         "the connection is closed, since the service has stopped: publish before `Running::stop`",
     )
-}
-
-/// Answers for the server where it has not, so that no receipt waits for ever.
-fn expire(open: &Mutex<Opened>, link: &Link) {
-    let mut open = lock(open);
-    let Some(places) = open.as_mut() else { return };
-    let late = |open: &&Open| open.since.elapsed() >= CALL;
-    let late = places.taken.iter().flatten().filter(late);
-    let late: Vec<u64> = late.map(|open| open.number).collect();
-    for Open {
-        subject, answer, ..
-    } in late.into_iter().filter_map(|number| places.take(number))
-    {
-        let error = if link.events.is_denied(&subject) {
-            BrokerError::permanent(format!(
-                "the server denies publishing to `{subject}`: give this user the permission"
-            ))
-        } else {
-            BrokerError::transient(format!(
-                "the server did not acknowledge a message for `{subject}` within {CALL:?}; publishing it again with the same id is safe"
-            ))
-        };
-        let _ = answer.send(Err(error));
-    }
 }
