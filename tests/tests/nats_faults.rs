@@ -151,6 +151,22 @@ async fn a_cut_connection_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_the_end_of_the_work_asks_again_where_nobody_answers() {
+    let mut world = World::Nats(TestNats::start());
+    let running = start(&world, answering(Duration::ZERO), &Seen::default()).await;
+    world.nats().freeze();
+    let settled = running.settled(Duration::from_mins(1));
+    let thaw = async {
+        // Longer than one question waits for its answer.
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        world.nats().thaw();
+    };
+    let (settled, ()) = tokio::join!(settled, thaw);
+    assert!(settled.unwrap());
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_server_is_noticed_and_work_goes_on_when_it_thaws() {
     let mut world = World::Nats(TestNats::start());
     let seen = Seen::default();

@@ -53,7 +53,8 @@ impl Running {
     }
 
     /// Waits until the handlers of this service (of all its processes) have nothing left to do: nothing
-    /// pending, nothing unsettled, nothing in the retry lane. `false` if that takes longer than `limit`.
+    /// pending, nothing unsettled, nothing in the retry lane. `false` if that takes longer than `limit`. A broker that
+    /// does not answer is asked again until then.
     pub async fn settled(&self, limit: Duration) -> Result<bool, Error> {
         let deadline = after(limit);
         let work = self.work();
@@ -61,13 +62,16 @@ impl Running {
         // One handler may have settled its event just before the next one's durable was looked at, so the
         // whole picture has to be quiet twice.
         while quiet < 2 {
-            quiet = if work.left().await?.is_empty() {
-                quiet + 1
-            } else {
-                0
+            let left = work.left().await;
+            let is_over = Instant::now() >= deadline;
+            quiet = match left {
+                Ok(left) if left.is_empty() => quiet + 1,
+                Ok(_) => 0,
+                Err(error) if error.is_transient() && !is_over => 0,
+                Err(error) => return Err(error.into()),
             };
             if quiet < 2 {
-                if Instant::now() >= deadline {
+                if is_over {
                     return Ok(false);
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
