@@ -146,6 +146,29 @@ async fn of_many_messages_those_that_stay_are_found_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_room_hears_of_it_after_a_late_settlement_that_makes_none() {
+    let broker = events().await;
+    let [subscription] = &mut consume(&broker, (STREAM, "work.>"), 1, 1).await[..] else {
+        unreachable!("one was asked for")
+    };
+    for number in 1..=3 {
+        publish(&broker, numbered(number)).await;
+    }
+    let late = subscription.next(10).await.unwrap().remove(0);
+    // Its ack wait ends, and it comes again.
+    let again = subscription.next(10).await.unwrap().remove(0);
+    assert_eq!(again.origin.sequence, 1);
+    again.settle.done().await.unwrap();
+    let second = subscription.next(10).await.unwrap().remove(0);
+    let (third, waited) = next_while(subscription, async {
+        late.settle.done().await.unwrap();
+        second.settle.done().await.unwrap();
+    })
+    .await;
+    assert_eq!((third[0].origin.sequence, waited), (3, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_work_queue_goes_on_where_one_message_stays() {
     let (broker, stream) = retries().await;
     let subject = lanes::retry_subject("test", "work");

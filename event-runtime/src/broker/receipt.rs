@@ -28,6 +28,8 @@ enum Answer {
     Place(Place),
 }
 
+const POLLED: &str = "a receipt is not polled after its answer";
+
 /// Asks a broker that did not answer once more.
 type Again = Box<dyn FnOnce() -> BoxFuture<'static, Result<Stored, BrokerError>> + Send>;
 
@@ -100,10 +102,7 @@ impl Future for Receipt {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let answer = match &mut self.answer {
-                Answer::Known(stored) => match stored.take() {
-                    Some(stored) => Ok(stored),
-                    None => return Poll::Pending,
-                },
+                Answer::Known(stored) => Ok(stored.take().expect(POLLED)),
                 Answer::Later(answer) => ready!(answer.as_mut().poll(cx)),
                 Answer::Place(place) => ready!(place.poll(cx)),
             };
@@ -119,9 +118,7 @@ impl Future for Receipt {
 
 impl Place {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stored, BrokerError>> {
-        let Some(answers) = &self.answers else {
-            return Poll::Pending;
-        };
+        let answers = self.answers.as_ref().expect(POLLED);
         // As the answers that tokio's channels carry: whoever fetches many that are there lets others run now and then.
         let coop = ready!(coop::poll_proceed(cx));
         let answer = ready!(answers.poll(self.number, cx));

@@ -8,7 +8,7 @@ const BLOCK: usize = 64 * 1024;
 /// More bytes stay in their own.
 const SMALL: usize = 4 * 1024;
 
-/// Keeps bodies and ids side by side. Had each an allocation of its own, the allocator would ask the system for memory
+/// Keeps side by side what stays for as long as its neighbours: bodies of events, and ids. Had each an allocation of its own, the allocator would ask the system for memory
 /// all the time; so what the publisher allocated is free for its next event.
 #[derive(Debug, Default)]
 pub(super) struct Block(BytesMut);

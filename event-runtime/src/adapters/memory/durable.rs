@@ -100,7 +100,11 @@ impl Durable {
     /// Lets happen what is due: deliveries whose time has come go among those that are delivered again, unless they are
     /// settled.
     pub(super) fn advance(&mut self, now: Instant) -> Option<Arc<Notify>> {
-        let changed = self.take_in();
+        let mut changed = self.take_in();
+        if self.waits {
+            // Whoever told of the last one may have told of nothing new, as a delivery can be settled twice: ask again.
+            changed = changed.or_else(|| self.make_room());
+        }
         while let Some(&Reverse((due, sequence))) = self.due.peek()
             && due <= now
         {
@@ -129,7 +133,7 @@ impl Durable {
     pub(super) fn make_room(&mut self) -> Option<Arc<Notify>> {
         let mut changed = None;
         while self.room() == 0 && !self.settled.ask() {
-            changed = self.take_in();
+            changed = changed.or(self.take_in());
         }
         changed
     }

@@ -1,13 +1,12 @@
 //! The messages of a stream, by their sequence.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::time::Instant;
 
-use super::block::Block;
 use crate::broker::Message;
 use crate::envelope::Headers;
 
@@ -25,20 +24,17 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// What is kept of a message that comes now; its body among these.
-    pub(super) fn new(message: Message, bodies: &Mutex<Block>, now: Instant) -> Self {
+    /// What is kept of a message that comes now.
+    pub(super) fn new(message: Message, now: Instant) -> Self {
         let mut headers = message.headers;
         headers.retain(|name| {
             let start = name.as_bytes().first_chunk();
             !start.is_some_and(|start: &[u8; 5]| start.eq_ignore_ascii_case(b"nats-"))
         });
-        let mut bodies = bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        let payload = bodies.keep(message.payload);
-        drop(bodies);
         Self {
             subject: message.subject.into(),
             headers,
-            payload,
+            payload: message.payload,
             id: None,
             at: now,
         }

@@ -25,7 +25,6 @@ use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
-use self::block::Block;
 use self::messages::Kept;
 use self::stream::Stream;
 use self::subscription::MemorySubscription;
@@ -47,8 +46,6 @@ pub struct Memory(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Where bodies are kept.
-    bodies: Mutex<Block>,
     epoch: Epoch,
 }
 
@@ -67,7 +64,6 @@ impl Memory {
     pub fn new() -> Self {
         Self(Arc::new(Shared {
             state: Mutex::default(),
-            bodies: Mutex::default(),
             epoch: Epoch(Timestamp::now(), Instant::now()),
         }))
     }
@@ -84,7 +80,7 @@ impl Memory {
         check(&message)?;
         let (id, delay) = (message.id.take(), message.delay);
         // Others wait for the lock: what can be done before is.
-        let kept = Kept::new(message, &self.0.bodies, self.0.now());
+        let kept = Kept::new(message, self.0.now());
         let mut state = self.0.lock();
         let stream = state
             .streams
@@ -234,18 +230,16 @@ impl Broker for Memory {
 
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Receipt, BrokerError>> {
         let size = message.payload.len();
-        let answer = if size > MAX_PAYLOAD {
-            Err(BrokerError::permanent(format!(
-                "the message for `{}` is {size} bytes, and the broker takes {MAX_PAYLOAD}: publish a reference to the data instead",
-                message.subject
-            )))
-        } else {
-            self.publish_foreign(message)
-        };
         async move {
             // Whoever publishes in a loop never waits here, and would keep the handlers of its thread from running.
             consume_budget().await;
-            answer
+            if size > MAX_PAYLOAD {
+                return Err(BrokerError::permanent(format!(
+                    "the message for `{}` is {size} bytes, and the broker takes {MAX_PAYLOAD}: publish a reference to the data instead",
+                    message.subject
+                )));
+            }
+            self.publish_foreign(message)
         }
         .boxed()
     }

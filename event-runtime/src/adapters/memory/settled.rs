@@ -12,7 +12,8 @@ pub(super) struct Settled(Mutex<Left>);
 #[derive(Debug, Default)]
 struct Left {
     sequences: Vec<u64>,
-    /// The durable is full, and somebody waits for the next one.
+    /// The durable is full, and somebody waits for the next one. Where both are so, either this is set or whoever took
+    /// it is on the way to the broker's lock, and sets it again if nothing has changed.
     asked: bool,
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::block::Block;
 use super::durable::{Durable, Taken};
 use super::ids::Ids;
 use super::messages::{Kept, Messages};
@@ -24,6 +25,8 @@ pub(super) struct Stream {
     messages: Messages,
     last: u64,
     seen: Ids,
+    /// The bodies of events, which stay.
+    bodies: Block,
     /// What waits for its time, by time; one message for each delay subject.
     delayed: BTreeMap<(Instant, u64), (String, Kept)>,
     delay_subjects: HashMap<String, (Instant, u64)>,
@@ -40,6 +43,7 @@ impl Stream {
             messages: Messages::default(),
             last: 0,
             seen: Ids::default(),
+            bodies: Block::default(),
             delayed: BTreeMap::new(),
             delay_subjects: HashMap::new(),
             durables: BTreeMap::new(),
@@ -144,7 +148,10 @@ impl Stream {
         self.changed.extend(durables.filter_map(Durable::wake));
     }
 
-    fn keep(&mut self, sequence: u64, kept: Kept) {
+    fn keep(&mut self, sequence: u64, mut kept: Kept) {
+        if matches!(self.spec.kind, StreamKind::Events { .. }) {
+            kept.payload = self.bodies.keep(kept.payload);
+        }
         for durable in self.durables.values_mut() {
             if durable.waits() && durable.delivers(&kept.subject) {
                 self.changed.extend(durable.wake());
