@@ -57,6 +57,15 @@ pub(crate) struct PipelineSettings {
     pub(crate) stop: Stop,
 }
 
+/// What a worker hears when what it began is over.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    /// How many events that were.
+    pub(super) events: u32,
+    /// A permit that is given back, for the next one.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
 /// How one run ended.
 pub(super) enum Run {
     /// Well, and what it returned is stored.
@@ -109,7 +118,7 @@ impl Pipeline {
             .await;
     }
 
-    /// Takes one delivery from its arrival to its settlement. Gives back the permit, for the next one.
+    /// Takes one delivery from its arrival to its settlement.
     pub(super) fn consume(
         &self,
         delivery: Delivery,
@@ -117,25 +126,31 @@ impl Pipeline {
         from_lane: bool,
         worker: usize,
         permit: OwnedSemaphorePermit,
-    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<'_> {
+    ) -> impl Future<Output = Finished> + use<'_> {
         // Before the future, which would have room for the delivery and the job.
         let (mut job, settle) = Job::new(delivery, generation, from_lane, self.plan.event);
         job.worker = worker;
         let mut permit = Some(permit);
         async move {
-            let settlement = match self.work(&mut job, &mut permit).await {
-                Ok(()) => settle.done().await,
-                Err(Cancelled) => self.give_back(&job, settle).boxed().await,
-            };
-            if let Err(error) = settlement {
-                self.report_unsettled(&job, &error);
-            }
-            permit
+            let worked = self.work(&mut job, &mut permit).await;
+            self.end(&job, settle, worked).await;
+            Finished { events: 1, permit }
+        }
+    }
+
+    /// Tells the broker what became of a delivery.
+    pub(super) async fn end(&self, job: &Job, settle: Settle, worked: Result<(), Cancelled>) {
+        let settlement = match worked {
+            Ok(()) => settle.done().await,
+            Err(Cancelled) => self.give_back(job, settle).boxed().await,
+        };
+        if let Err(error) = settlement {
+            self.report_unsettled(job, &error);
         }
     }
 
     /// Runs the handler until the event is handled, kept in a lane, or kept as a dead letter.
-    async fn work(
+    pub(super) async fn work(
         &self,
         job: &mut Job,
         permit: &mut Option<OwnedSemaphorePermit>,
@@ -161,7 +176,7 @@ impl Pipeline {
     }
 
     /// What follows a failed run: a wait, or the end.
-    async fn failed(
+    pub(super) async fn failed(
         &self,
         job: &mut Job,
         failure: Failure,
@@ -183,11 +198,12 @@ impl Pipeline {
 
     /// One run, and the storing of what it returned.
     async fn attempt(&self, job: &mut Job) -> Result<Run, Cancelled> {
-        if let Some(batches) = &self.batches {
+        let ended = match &self.batches {
+            None => self.invoke(job).await?,
             // Boxed, so that single events don't carry what batches need.
-            return self.attempt_in_batch(batches, job).boxed().await;
-        }
-        let stored = match self.invoke(job).await? {
+            Some(batches) => self.invoke_alone(batches, job).boxed().await?,
+        };
+        let stored = match ended {
             Ok(Ended::Done(messages)) if messages.is_empty() => Ok(()),
             Ok(Ended::Done(messages)) => self.store_output(job, messages).boxed().await?,
             Ok(Ended::Skipped) => return Ok(Run::Skipped),
