@@ -28,10 +28,15 @@ pub(super) struct Batches {
     runs: Arc<Semaphore>,
     /// The batch that takes more events.
     open: Mutex<Option<Arc<Forming>>>,
+    /// The memory of batches that are over, for the next ones.
+    spare: Mutex<Vec<Gathered>>,
 }
 
+/// So many batches are there where runs don't wait: one that runs, and one that forms meanwhile.
+const SPARE: usize = 2;
+
 /// A batch that has not begun.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Forming {
     gathered: Mutex<Gathered>,
     full: Notify,
@@ -76,6 +81,7 @@ impl Batches {
             policy: plan.batch?,
             runs: Arc::new(Semaphore::new(runs)),
             open: Mutex::default(),
+            spare: Mutex::default(),
         })
     }
 
@@ -88,7 +94,7 @@ impl Batches {
     ) -> Option<Leader<'_>> {
         let mut open = self.open();
         let leads = open.is_none();
-        let forming = open.get_or_insert_default();
+        let forming = open.get_or_insert_with(|| Arc::new(self.begin()));
         let is_full = {
             let mut gathered = forming.gathered();
             gathered.add(member, received, permit);
@@ -104,6 +110,31 @@ impl Batches {
             *open = None;
         }
         leader
+    }
+
+    fn begin(&self) -> Forming {
+        let spare = self.spare().pop();
+        Forming {
+            gathered: Mutex::new(spare.unwrap_or_default()),
+            full: Notify::new(),
+        }
+    }
+
+    /// Takes back the memory of a batch that is over.
+    pub(super) fn reuse(&self, members: Vec<Member>, arrivals: Vec<Arrival>) {
+        debug_assert!(members.is_empty() && arrivals.is_empty(), "it is over");
+        let mut spare = self.spare();
+        if spare.len() < SPARE {
+            spare.push(Gathered {
+                members,
+                arrivals,
+                ..Gathered::default()
+            });
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Gathered>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self) -> MutexGuard<'_, Option<Arc<Forming>>> {

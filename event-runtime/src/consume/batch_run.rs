@@ -66,6 +66,7 @@ impl Pipeline {
         };
         // The part that is next comes last, so that events run in the order in which they came.
         let mut parts = vec![(0, members)];
+        let mut memory = Vec::new();
         while !self.stop.is(Phase::Cancelled)
             && let Some((start, mut part)) = parts.pop()
         {
@@ -87,8 +88,11 @@ impl Pipeline {
             match answer {
                 // All of it in one go: written in small pieces, it costs the broker more.
                 Ok(Ok(answer)) => {
-                    let settle = async { self.settle_part(part, answer, &mut held) };
+                    let settle = async { self.settle_part(part.drain(..), answer, &mut held) };
                     tokio::task::unconstrained(settle).await;
+                    if start == 0 {
+                        memory = part;
+                    }
                 }
                 Ok(Err(failure)) if part.len() > 1 => {
                     self.report_split(whole.len(), part.len(), &failure);
@@ -108,6 +112,9 @@ impl Pipeline {
             }
         }
         drop(turn);
+        if let Some((batches, arrivals)) = self.batches.as_ref().zip(whole.into_memory()) {
+            batches.reuse(memory, arrivals);
+        }
         let cut = parts.into_iter().rev().flat_map(|(_, part)| part);
         held.beside.push(self.give_back_all(cut.collect()).boxed());
         while held.beside.next().await.is_some() {}
@@ -193,14 +200,19 @@ impl Pipeline {
     }
 
     /// After a run that did not fail: settles its events, but for those that failed by themselves.
-    fn settle_part<'a>(&'a self, part: Vec<Member>, answer: Answer, held: &mut Held<'a>) {
+    fn settle_part<'a>(
+        &'a self,
+        part: impl Iterator<Item = Member>,
+        answer: Answer,
+        held: &mut Held<'a>,
+    ) {
         let (mut messages, mut failures) = answer;
         // Of several errors for one event the first counts: they stay in their order.
         failures.sort_by_key(|(index, _)| *index);
         failures.dedup_by_key(|(index, _)| *index);
         let mut failures = failures.into_iter().peekable();
         let (mut settled, mut late) = (0, Vec::new());
-        for (index, member) in part.into_iter().enumerate() {
+        for (index, member) in part.enumerate() {
             if let Some((_, error)) = failures.next_if(|(failed, _)| *failed == index) {
                 self.leave(member, error.into(), held);
                 continue;
@@ -252,12 +264,12 @@ impl Pipeline {
         } = alone;
         let Member { mut job, settle } = member;
         job.worker = worker;
-        let worked = match self.failed(&mut job, failure, &mut permit).await {
+        let result = match self.failed(&mut job, failure, &mut permit).await {
             Ok(Wait::Over) => self.work(&mut job, &mut permit).await,
             Ok(Wait::Moved) => Ok(()),
             Err(Cancelled) => Err(Cancelled),
         };
-        self.end(&job, settle, worked).await;
+        self.end(&job, settle, result).await;
         Finished { events: 1, permit }
     }
 
@@ -268,7 +280,7 @@ impl Pipeline {
         worker: usize,
         permit: Option<OwnedSemaphorePermit>,
     ) {
-        let worked = match self.store_output(&member.job, messages).await {
+        let result = match self.store_output(&member.job, messages).await {
             Ok(Ok(())) => {
                 self.observe(&member.job, What::Handled, None);
                 Ok(())
@@ -284,7 +296,7 @@ impl Pipeline {
             }
             Err(Cancelled) => Err(Cancelled),
         };
-        self.end(&member.job, member.settle, worked).await;
+        self.end(&member.job, member.settle, result).await;
     }
 
     /// Settles what has to wait for that: for room on the connection, mostly, which the first one waits for on behalf
@@ -308,11 +320,11 @@ impl Pipeline {
     async fn end_all(
         &self,
         members: impl IntoIterator<Item = Member>,
-        worked: impl Fn() -> Result<(), Cancelled>,
+        result: impl Fn() -> Result<(), Cancelled>,
     ) {
         let end = |Member { job, settle }| {
-            let worked = worked();
-            async move { self.end(&job, settle, worked).await }
+            let result = result();
+            async move { self.end(&job, settle, result).await }
         };
         let all: FuturesUnordered<_> = members.into_iter().map(end).collect();
         all.for_each(ready).await;

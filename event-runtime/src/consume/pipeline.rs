@@ -132,15 +132,15 @@ impl Pipeline {
         job.worker = worker;
         let mut permit = Some(permit);
         async move {
-            let worked = self.work(&mut job, &mut permit).await;
-            self.end(&job, settle, worked).await;
+            let result = self.work(&mut job, &mut permit).await;
+            self.end(&job, settle, result).await;
             Finished { events: 1, permit }
         }
     }
 
     /// Tells the broker what became of a delivery.
-    pub(super) async fn end(&self, job: &Job, settle: Settle, worked: Result<(), Cancelled>) {
-        let settlement = match worked {
+    pub(super) async fn end(&self, job: &Job, settle: Settle, result: Result<(), Cancelled>) {
+        let settlement = match result {
             Ok(()) => settle.done().await,
             Err(Cancelled) => self.give_back(job, settle).boxed().await,
         };

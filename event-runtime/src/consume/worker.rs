@@ -135,11 +135,10 @@ impl Worker {
                         let Some(delivery) = queue.pop_front() else {
                             break;
                         };
-                        let Some(begun) = consume(delivery, free) else {
-                            continue;
-                        };
                         // A permit that is given back at once serves the next delivery.
-                        if let Poll::Ready(finished) = running.begin(begun, cx) {
+                        if let Some(begun) = consume(delivery, free)
+                            && let Poll::Ready(finished) = running.begin(begun, cx)
+                        {
                             pace.finished(finished.events);
                             permit = finished.permit;
                         }
