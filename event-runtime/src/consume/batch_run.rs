@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::coop::has_budget_remaining;
 
 use super::batch::{Alone, Batches, Gathered, Member};
 use super::failure::{Failure, chain};
@@ -86,10 +87,8 @@ impl Pipeline {
                 }
             };
             match answer {
-                // All of it in one go: written in small pieces, it costs the broker more.
                 Ok(Ok(answer)) => {
-                    let settle = async { self.settle_part(part.drain(..), answer, &mut held) };
-                    tokio::task::unconstrained(settle).await;
+                    self.settle_part(part.drain(..), answer, &mut held).await;
                     if start == 0 {
                         memory = part;
                     }
@@ -200,7 +199,7 @@ impl Pipeline {
     }
 
     /// After a run that did not fail: settles its events, but for those that failed by themselves.
-    fn settle_part<'a>(
+    async fn settle_part<'a>(
         &'a self,
         part: impl Iterator<Item = Member>,
         answer: Answer,
@@ -227,6 +226,10 @@ impl Pipeline {
             }
             let Member { job, settle } = member;
             self.observe(&job, What::Handled, None);
+            // Without it even what takes no waiting waits, and each would pay for that.
+            if !has_budget_remaining() {
+                tokio::task::yield_now().await;
+            }
             match settle.done_now() {
                 Ok(told) => {
                     settled += 1;
