@@ -11,9 +11,8 @@ use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
 use crate::child::{Side, Work};
-use crate::plan::Experiment;
+use crate::plan::{Experiment, Stage};
 use crate::rounds::{RUN_LIMIT, name};
-use crate::row::Row;
 use crate::server::Server;
 use crate::stage::{ORDERS, Watch};
 
@@ -27,6 +26,10 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// What is done.
     pub(crate) work: Work,
+    /// Who does it: ours, and what it is compared with.
+    pub(crate) sides: [Side; 2],
+    /// What the server has to hold before.
+    pub(crate) stage: Stage,
     /// How many handlers may run at once.
     pub(crate) concurrency: usize,
 }
@@ -36,17 +39,19 @@ pub(crate) struct Case {
 pub(crate) struct Counted {
     /// On event-runtime.
     pub ours: f64,
-    /// By hand.
-    pub by_hand: f64,
+    /// What it is compared with: mostly the same by hand.
+    pub baseline: f64,
 }
 
 impl Case {
     /// The experiment's own work, if it is counted at all.
     pub(crate) fn of(experiment: &Experiment) -> Option<Self> {
-        experiment.rows.iter().any(Row::is_counted).then_some(())?;
+        let row = experiment.rows.iter().find(|row| row.is_counted())?;
         Some(Self {
             name: experiment.name,
             work: experiment.work?,
+            sides: row.sides(),
+            stage: experiment.stage,
             concurrency: experiment.concurrency,
         })
     }
@@ -60,14 +65,11 @@ impl Case {
         watch.renew(ORDERS).await?;
         let mut counted = Vec::new();
         for events in SIZES {
-            if self.work == Work::Consume {
+            if self.stage == Stage::Full {
                 watch.fill(events).await?;
             }
-            for side in [Side::Ours, Side::ByHand] {
-                match self.work {
-                    Work::Publish => watch.renew(ORDERS).await?,
-                    _ => watch.forget_durables(ORDERS).await?,
-                }
+            for side in self.sides {
+                watch.prepare(self.stage).await?;
                 counted.push(self.run(side, events, &server, folder).await?);
             }
         }
@@ -80,7 +82,7 @@ impl Case {
         };
         Ok(Counted {
             ours: slope(0),
-            by_hand: slope(1),
+            baseline: slope(1),
         })
     }
 

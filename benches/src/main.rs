@@ -82,15 +82,15 @@ async fn count(only: Option<&str>) -> anyhow::Result<()> {
     let folder = table::target().join("callgrind");
     println!(
         "{:<12} {:>9} {:>9} {:>6}",
-        "work", "ours", "by hand", "ratio"
+        "work", "ours", "baseline", "ratio"
     );
     let cases = plan::EXPERIMENTS.iter().filter_map(instructions::Case::of);
     for case in cases.filter(|case| only.is_none_or(|only| case.name.contains(only))) {
-        let instructions::Counted { ours, by_hand } = case.count(&folder).await?;
+        let instructions::Counted { ours, baseline } = case.count(&folder).await?;
         println!(
-            "{:<12} {ours:>9.0} {by_hand:>9.0} {:>6.3}",
+            "{:<12} {ours:>9.0} {baseline:>9.0} {:>6.3}",
             case.name,
-            ours / by_hand
+            ours / baseline
         );
     }
     Ok(())

@@ -143,6 +143,8 @@ pub(crate) const EXPERIMENTS: &[Experiment] = &[
         work: Some(Work::Batch),
         sides: &[Side::Ours, Side::Plain],
         rows: &[
+            Row::new("instructions ÷ single handler", Instructions, NO_GOAL)
+                .between(Side::Ours, Side::Plain),
             Row::new("throughput ÷ single handler", Throughput, least(1.3, 1.1))
                 .between(Side::Ours, Side::Plain),
         ],

@@ -136,6 +136,11 @@ impl Row {
         self.metric == Metric::Instructions
     }
 
+    /// Whose figures are compared.
+    pub(crate) fn sides(&self) -> [Side; 2] {
+        [self.ours, self.baseline]
+    }
+
     /// Compares what the rounds measured.
     pub(crate) fn compare(
         &self,
@@ -159,7 +164,7 @@ impl Row {
 
     /// Compares counted instructions.
     pub(crate) fn compare_counted(&self, experiment: &str, counted: Counted) -> Option<Figure> {
-        self.figure(experiment, &[(counted.ours, counted.by_hand)])
+        self.figure(experiment, &[(counted.ours, counted.baseline)])
     }
 
     fn figure(&self, experiment: &str, pairs: &[(f64, f64)]) -> Option<Figure> {
@@ -215,8 +220,8 @@ mod tests {
         };
         let row = Row::new("instructions", Metric::Instructions, bounds);
         let judge = |ours| {
-            let by_hand = 100.0;
-            let figure = row.compare_counted("consume", Counted { ours, by_hand });
+            let baseline = 100.0;
+            let figure = row.compare_counted("consume", Counted { ours, baseline });
             figure.map(|figure| (figure.met, figure.ok))
         };
         assert_eq!(judge(110.0), Some((true, true)));

@@ -1,12 +1,15 @@
 //! `#[handler(tasks = n)]`: handlers that block their thread, on each broker.
 
+use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
-use event_runtime::{Batch, State, handler};
+use event_runtime::broker::Message;
+use event_runtime::{Batch, HandlerError, State, handler};
 use event_tests::nats::TestNats;
-use event_tests::service::{Seen, Task, World, dead_letters, give, task};
+use event_tests::service::{Seen, Task, World, dead_letters, give, settle, task};
+use futures_util::FutureExt;
 
 /// Where blocking handlers meet: how many are here, and how many were at once.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +82,8 @@ on_threads!(
     one_task_runs_one_after_the_other,
     batches_run_in_tasks_too,
     tasks_retry_and_settle_like_workers,
+    batches_in_tasks_split_and_retry,
+    a_batch_that_no_task_has_begun_goes_back,
 );
 
 async fn two_tasks_run_two_blocking_handlers_at_once(world: World) {
@@ -113,12 +118,9 @@ async fn batches_run_in_tasks_too(world: World) {
 
 /// Fails once, then works; `poison` never does.
 #[handler(tasks = 3, retry(max = 2, base = "10ms", cap = "10ms"), start = "all")]
-async fn twice(
-    task: Task,
-    metadata: event_runtime::Metadata,
-) -> Result<(), event_runtime::HandlerError> {
+async fn twice(task: Task, metadata: event_runtime::Metadata) -> Result<(), HandlerError> {
     if metadata.attempt < 2 || task.id == "poison" {
-        return Err(event_runtime::HandlerError::retry("not yet"));
+        return Err(HandlerError::retry("not yet"));
     }
     Ok(())
 }
@@ -132,6 +134,95 @@ async fn tasks_retry_and_settle_like_workers(world: World) {
     give(&running, &tasks).await;
     assert_eq!(seen.of("handled at attempt 2").len(), 50);
     assert_eq!(dead_letters(&running).await.len(), 1);
+    running.stop().await.unwrap();
+}
+
+/// Fails each run that holds `poison`.
+#[handler(
+    batch(max = 10, wait = "10ms"),
+    tasks = 3,
+    retry(max = 2, base = "10ms", cap = "10ms"),
+    start = "all"
+)]
+async fn without_poison(tasks: Batch<Task>) -> Result<(), HandlerError> {
+    if tasks.iter().any(|task| task.id == "poison") {
+        return Err(HandlerError::retry("poison"));
+    }
+    Ok(())
+}
+
+async fn batches_in_tasks_split_and_retry(world: World) {
+    let seen = Seen::default();
+    let app = world.app().only((without_poison,)).observe(seen.clone());
+    let running = app.start().await.unwrap();
+    let message = Message::new("tasks.a.given", "{not JSON");
+    let receipt = running.broker().publish(message).await.unwrap();
+    receipt.await.unwrap();
+    let mut tasks: Vec<Task> = (0..50).map(|number| task(&format!("t{number}"))).collect();
+    tasks.push(task("poison"));
+    give(&running, &tasks).await;
+    assert_eq!(seen.of("handled at attempt 1").len(), 50);
+    let letters = dead_letters(&running).await;
+    let mut reasons: Vec<&str> = letters.iter().map(|letter| &*letter.reason).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["attempts", "undecodable"]);
+    running.stop().await.unwrap();
+}
+
+/// Blocks each run until the test says so.
+#[derive(Debug, Clone, Default)]
+struct Blocked(Arc<(Mutex<(u32, bool)>, Condvar)>);
+
+impl Blocked {
+    fn block(&self) {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().unwrap();
+        state.0 += 1;
+        drop(changed.wait_while(state, |state| !state.1).unwrap());
+    }
+
+    fn begun(&self) -> u32 {
+        self.0.0.lock().unwrap().0
+    }
+
+    fn release(&self) {
+        self.0.0.lock().unwrap().1 = true;
+        self.0.1.notify_all();
+    }
+}
+
+#[handler(
+    batch(max = 2, wait = "10ms"),
+    tasks = 2,
+    concurrency = 3,
+    timeout = "1m",
+    start = "all"
+)]
+async fn blocked(_tasks: Batch<Task>, State(blocked): State<Blocked>) {
+    blocked.block();
+}
+
+async fn a_batch_that_no_task_has_begun_goes_back(world: World) {
+    let (state, seen) = (Blocked::default(), Seen::default());
+    let app = || world.app().only((blocked,)).observe(seen.clone());
+    let running = app().with_state(state.clone()).start().await.unwrap();
+    let six = ["a", "b", "c", "d", "e", "f"].map(task);
+    for task in &six {
+        running.publisher().publish(task).await.unwrap();
+    }
+    // Both tasks are busy, and the third batch has its turn.
+    while state.begun() < 2 || seen.of("received").len() < 6 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut stopped = pin!(running.stop());
+    assert!(stopped.as_mut().now_or_never().is_none());
+    state.release();
+    stopped.await.unwrap();
+    assert_eq!(state.begun(), 2);
+    assert_eq!(seen.of("handled").len(), 4);
+    let running = app().with_state(state.clone()).start().await.unwrap();
+    settle(&running).await;
+    assert_eq!(seen.of("handled at attempt 1").len(), 6);
     running.stop().await.unwrap();
 }
 

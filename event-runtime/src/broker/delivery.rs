@@ -80,10 +80,15 @@ impl Settle {
 
     /// Tells the broker that this delivery is done. An error means that it may come again.
     pub async fn done(self) -> Result<(), BrokerError> {
-        match self.0.done_now() {
-            Some(told) => told,
-            None => self.0.settle(Verdict::Done).await,
+        match self.done_now() {
+            Ok(told) => told,
+            Err(settle) => settle.0.settle(Verdict::Done).await,
         }
+    }
+
+    /// The same if that takes no waiting; where it does, nobody was told.
+    pub(crate) fn done_now(self) -> Result<Result<(), BrokerError>, Self> {
+        self.0.done_now().ok_or(self)
     }
 
     /// Gives the delivery back to the broker, to be delivered again at once or after a short delay.

@@ -1,75 +1,71 @@
-//! Gathers events of one handler into batches, runs those, and tells each event how it came out of it.
+//! Gathers events of one handler into batches: each is read as it arrives and put into the batch that is forming.
 //!
-//! Each event keeps its own way through the pipeline, with its attempts, retries and settlement. Only its run is
-//! shared: the first event of a batch leads it, which means that it waits for the others, runs all, and answers
-//! them.
+//! A batch is one future of its worker's, begun by its first event: the leader, which waits for the others and for its
+//! turn. What becomes of the batch then is told in `batch_run.rs`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::failure::{Failure, chain};
-use super::heartbeat::Watched;
-use super::invoke::{Ended, ended, panicked};
+use super::failure::Failure;
+use super::invoke::panicked;
 use super::job::Job;
 use super::lane::Cancelled;
-use super::pipeline::{Pipeline, Run};
+use super::pipeline::{Finished, Pipeline};
 use super::stop::Phase;
-use crate::broker::Message;
-use crate::envelope::{Headers, Incoming};
-use crate::handler::{
-    Arrival, Arrivals, BatchPolicy, BoxedEvent, Collected, Context, Failures, HandlerError,
-    HandlerPlan, Outcome, Reason,
-};
+use super::tasks::Work;
+use crate::broker::{Delivery, Settle};
+use crate::handler::{Arrival, BatchPolicy, BoxedEvent, HandlerPlan, Received};
 
 /// The batches of one handler.
 #[derive(Debug)]
 pub(super) struct Batches {
     policy: BatchPolicy,
     /// A permit for each run; the pipeline's own permits are for events.
-    runs: Semaphore,
+    runs: Arc<Semaphore>,
     /// The batch that takes more events.
     open: Mutex<Option<Arc<Forming>>>,
+    /// The memory of batches that are over, for the next ones.
+    spare: Mutex<Vec<Gathered>>,
 }
 
+/// So many batches are there where runs don't wait: one that runs, and one that forms meanwhile.
+const SPARE: usize = 2;
+
 /// A batch that has not begun.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Forming {
-    items: Mutex<Vec<Item>>,
+    gathered: Mutex<Gathered>,
     full: Notify,
 }
 
-/// One event in a batch.
-#[derive(Debug)]
-struct Item {
-    copy: Copy,
-    /// Until a run takes it: the handler owns its events, so further runs read them again.
-    event: Option<BoxedEvent>,
-    arrival: Option<Arrival>,
-    answer: oneshot::Sender<Result<Ended, Failure>>,
+/// The events of a batch, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) members: Vec<Member>,
+    /// The events themselves, for the first run.
+    pub(super) events: Vec<BoxedEvent>,
+    pub(super) arrivals: Vec<Arrival>,
+    /// One for each event.
+    pub(super) permits: Option<OwnedSemaphorePermit>,
 }
 
-/// The message of an event, to read it again for another run.
+/// One event of a batch: its message, and the right to settle it.
 #[derive(Debug)]
-pub(super) struct Copy {
-    pub(super) headers: Headers,
-    pub(super) payload: Bytes,
-    /// Source and id of a bare event.
-    pub(super) known_as: Option<(String, String)>,
+pub(super) struct Member {
+    pub(super) job: Job,
+    pub(super) settle: Settle,
 }
 
-impl Copy {
-    fn message(&self) -> Incoming<'_> {
-        let message = Incoming::new(&self.headers, &self.payload);
-        match &self.known_as {
-            Some((source, id)) => message.known_as(source, id),
-            None => message,
-        }
-    }
+/// An event that can't be in a batch, or no longer: it failed by itself, and goes on alone.
+#[derive(Debug)]
+pub(super) struct Alone {
+    pub(super) member: Member,
+    pub(super) failure: Failure,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A batch's leader, as long as it has not begun: should it end before, so does the batch.
@@ -80,115 +76,183 @@ struct Leader<'a> {
 
 impl Batches {
     pub(super) fn new(plan: &HandlerPlan) -> Option<Self> {
+        let runs = plan.concurrency.min(Semaphore::MAX_PERMITS);
         Some(Self {
             policy: plan.batch?,
-            runs: Semaphore::new(plan.concurrency.min(Semaphore::MAX_PERMITS)),
+            runs: Arc::new(Semaphore::new(runs)),
             open: Mutex::default(),
+            spare: Mutex::default(),
         })
     }
 
-    /// Adds an event to the batch that is forming; the first of one becomes its leader.
-    fn join(&self, item: Item) -> Option<Leader<'_>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Adds an event to the batch that is forming; the first of one makes its leader.
+    fn join(
+        &self,
+        member: Member,
+        received: Received,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<Leader<'_>> {
+        let mut open = self.open();
         let leads = open.is_none();
-        let forming = Arc::clone(open.get_or_insert_default());
-        let count = {
-            let mut items = forming.items();
-            items.push(item);
-            items.len()
+        let forming = open.get_or_insert_with(|| Arc::new(self.begin()));
+        let is_full = {
+            let mut gathered = forming.gathered();
+            gathered.add(member, received, permit);
+            gathered.members.len() >= self.policy.max
         };
-        if count >= self.policy.max {
-            *open = None;
-            forming.full.notify_one();
-        }
         // Made only where there is one: a leader that is dropped ends its batch.
-        leads.then(|| Leader {
+        let leader = leads.then(|| Leader {
             batches: self,
-            forming,
-        })
+            forming: Arc::clone(forming),
+        });
+        if is_full {
+            forming.full.notify_one();
+            *open = None;
+        }
+        leader
+    }
+
+    fn begin(&self) -> Forming {
+        let spare = self.spare().pop();
+        Forming {
+            gathered: Mutex::new(spare.unwrap_or_default()),
+            full: Notify::new(),
+        }
+    }
+
+    /// Takes back the memory of a batch that is over.
+    pub(super) fn reuse(&self, members: Vec<Member>, arrivals: Vec<Arrival>) {
+        debug_assert!(members.is_empty() && arrivals.is_empty(), "it is over");
+        let mut spare = self.spare();
+        if spare.len() < SPARE {
+            spare.push(Gathered {
+                members,
+                arrivals,
+                ..Gathered::default()
+            });
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Gathered>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Arc<Forming>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Forming {
-    fn items(&self) -> std::sync::MutexGuard<'_, Vec<Item>> {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, member: Member, received: Received, permit: OwnedSemaphorePermit) {
+        self.arrivals.push(member.job.arrival(received.seen));
+        self.events.push(received.event);
+        self.members.push(member);
+        match &mut self.permits {
+            Some(permits) => permits.merge(permit),
+            none => *none = Some(permit),
+        }
+    }
+
+    pub(super) fn finished(&self) -> Finished {
+        Finished {
+            events: u32::try_from(self.members.len()).unwrap_or(u32::MAX),
+            permit: None,
+        }
     }
 }
 
 impl Leader<'_> {
     /// Ends the forming: nothing joins any more.
-    fn take(&self) -> Vec<Item> {
-        let mut open = self
-            .batches
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn take(self) -> Gathered {
+        self.close()
+    }
+
+    fn close(&self) -> Gathered {
+        let mut open = self.batches.open();
         if open
             .as_ref()
             .is_some_and(|open| Arc::ptr_eq(open, &self.forming))
         {
             *open = None;
         }
-        std::mem::take(&mut *self.forming.items())
+        std::mem::take(&mut *self.forming.gathered())
     }
 }
 
 impl Drop for Leader<'_> {
-    /// Whoever still waits for an answer hears that there will be none.
+    /// Nobody else would ever run or settle what has joined; the broker delivers it again.
     fn drop(&mut self) {
-        drop(self.take());
+        drop(self.close());
     }
 }
 
 impl Pipeline {
-    /// One attempt of an event at a handler of batches. What was tried before runs alone.
-    pub(super) async fn attempt_in_batch(
-        &self,
-        batches: &Batches,
-        job: &mut Job,
-    ) -> Result<Run, Cancelled> {
-        let read = catch_unwind(AssertUnwindSafe(|| self.read(job)));
-        let received = match read.unwrap_or_else(|panic| Err(panicked(&*panic))) {
-            Ok(Some(received)) => received,
-            Ok(None) => return Ok(Run::Skipped),
-            Err(failure) => return Ok(Run::Failed(failure)),
-        };
-        let (answer, answered) = oneshot::channel();
-        let item = Item {
-            event: Some(received.event),
-            arrival: Some(job.arrival(received.seen)),
-            copy: job.copy(),
-            answer,
-        };
-        let alone = job.from_lane || job.mark.attempt > 1;
-        let worker = job.worker;
-        let ended = async {
-            if alone {
-                let permit = self.permit_to_run(batches).await?;
-                self.run_batch(vec![item], worker, permit).await;
-            } else if let Some(leader) = batches.join(item) {
-                self.lead(&leader, worker).await?;
+    /// Puts a delivery into the batch that is forming. `None` if that is all: the batch's leader has it now.
+    pub(super) fn gather<'a>(
+        &'a self,
+        batches: &'a Batches,
+        delivery: Delivery,
+        generation: &Arc<str>,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<BoxFuture<'a, Finished>> {
+        let (mut job, settle) = Job::new(delivery, generation, false, self.plan.event);
+        let read = self.read_safely(&mut job);
+        let member = Member { job, settle };
+        match read {
+            Ok(Some(received)) => {
+                let leader = batches.join(member, received, permit)?;
+                Some(self.lead(leader).boxed())
             }
-            answered.await.map_err(|_| Cancelled)
-        };
-        let ended = tokio::select! {
-            biased;
-            ended = ended => ended?,
-            () = self.stop.reached(Phase::Cancelled) => return Err(Cancelled),
-        };
-        let stored = match ended {
-            Ok(Ended::Done(messages)) => self.store_output(job, messages).await?,
-            Ok(Ended::Skipped) => return Ok(Run::Skipped),
-            Err(failure) => Err(failure),
-        };
-        Ok(match stored {
-            Ok(()) => Run::Done,
-            Err(failure) => Run::Failed(failure),
-        })
+            Ok(None) => Some(self.pass_over(member, permit).boxed()),
+            Err(failure) => {
+                let permit = Some(permit);
+                let alone = Alone {
+                    member,
+                    failure,
+                    permit,
+                };
+                Some(self.run_somewhere(Work::Alone(alone)))
+            }
+        }
+    }
+
+    /// Reading runs code of the program's, too.
+    pub(super) fn read_safely(&self, job: &mut Job) -> Result<Option<Received>, Failure> {
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(job)));
+        read.unwrap_or_else(|panic| Err(panicked(&*panic)))
+    }
+
+    async fn pass_over(&self, member: Member, permit: OwnedSemaphorePermit) -> Finished {
+        let Member { job, settle } = member;
+        self.report_skipped(&job);
+        self.end(&job, settle, Ok(())).await;
+        Finished {
+            events: 1,
+            permit: Some(permit),
+        }
     }
 
     /// Waits until the batch is full or its time is over, and for its turn, and runs it.
-    async fn lead(&self, leader: &Leader<'_>, worker: usize) -> Result<(), Cancelled> {
+    async fn lead(&self, leader: Leader<'_>) -> Finished {
+        let turn = self.turn_of(&leader).await;
+        let batch = leader.take();
+        match turn {
+            Ok(permit) => self.run_somewhere(Work::Batch(batch, permit)).await,
+            Err(Cancelled) => {
+                let finished = batch.finished();
+                self.give_back_all(batch.members).await;
+                finished
+            }
+        }
+    }
+
+    async fn turn_of(&self, leader: &Leader<'_>) -> Result<OwnedSemaphorePermit, Cancelled> {
         let batches = leader.batches;
         tokio::select! {
             biased;
@@ -197,131 +261,18 @@ impl Pipeline {
             () = tokio::time::sleep(batches.policy.wait) => {}
         }
         // It goes on filling while others run.
-        let permit = self.permit_to_run(batches).await?;
-        self.run_batch(leader.take(), worker, permit).await;
-        Ok(())
+        self.permit_to_run(batches).await
     }
 
     /// What has not begun when the program stops never does.
-    async fn permit_to_run<'a>(
+    pub(super) async fn permit_to_run(
         &self,
-        batches: &'a Batches,
-    ) -> Result<SemaphorePermit<'a>, Cancelled> {
+        batches: &Batches,
+    ) -> Result<OwnedSemaphorePermit, Cancelled> {
         tokio::select! {
             biased;
             () = self.stop.reached(Phase::Draining) => Err(Cancelled),
-            permit = batches.runs.acquire() => permit.map_err(|_| Cancelled),
-        }
-    }
-
-    /// Runs a batch, and the halves of what fails, until the events that fail stand alone.
-    async fn run_batch(&self, mut items: Vec<Item>, worker: usize, _permit: SemaphorePermit<'_>) {
-        let arrivals = items.iter_mut().filter_map(|item| item.arrival.take());
-        let whole = Arc::new(Arrivals::new(arrivals.collect()));
-        // The part that is next comes last, so that events run in the order in which they came.
-        let mut parts = vec![(0, items)];
-        while let Some((start, mut part)) = parts.pop() {
-            if self.stop.is(Phase::Cancelled) {
-                return;
-            }
-            let arrivals = if part.len() == whole.len() {
-                Arc::clone(&whole)
-            } else {
-                Arc::new(whole.part(start..start + part.len()))
-            };
-            match self.run_part(&mut part, arrivals, worker).await {
-                Ok((messages, mut failures)) => {
-                    let mut messages = Some(messages);
-                    for (index, item) in part.into_iter().enumerate() {
-                        let failed = failures.iter().position(|(failed, _)| *failed == index);
-                        // Only middleware can have given any; they go out once, with the first event that did not fail.
-                        let answer = match failed {
-                            Some(at) => Err(failures.remove(at).1.into()),
-                            None => Ok(Ended::Done(messages.take().unwrap_or_default())),
-                        };
-                        let _ = item.answer.send(answer);
-                    }
-                }
-                Err(failure) if part.len() > 1 => {
-                    self.report_split(whole.len(), part.len(), &failure);
-                    let second = part.split_off(part.len() / 2);
-                    parts.push((start + part.len(), second));
-                    parts.push((start, part));
-                }
-                Err(failure) => {
-                    if let Some(item) = part.pop() {
-                        let _ = item.answer.send(Err(failure));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Runs the handler once on these events: what there is to publish and which of them failed, or how the run
-    /// did.
-    async fn run_part(
-        &self,
-        part: &mut [Item],
-        arrivals: Arc<Arrivals>,
-        worker: usize,
-    ) -> Result<(Vec<Message>, Vec<(usize, HandlerError)>), Failure> {
-        let failures = Arc::<Failures>::default();
-        let begin = || self.begin_part(part, arrivals, Arc::clone(&failures));
-        let run = match catch_unwind(AssertUnwindSafe(begin)) {
-            Ok(run) => run?,
-            Err(panic) => return Err(panicked(&*panic)),
-        };
-        let run = AssertUnwindSafe(Watched::new(run, &self.pulse, worker)).catch_unwind();
-        let in_time = tokio::time::timeout(self.plan.timeout, run).await;
-        let messages = ended(in_time.map_err(|_| self.too_late())?)?;
-        Ok((messages, failures.take()))
-    }
-
-    /// Takes or reads the events, and calls the handler.
-    fn begin_part<'a>(
-        &'a self,
-        part: &mut [Item],
-        arrivals: Arc<Arrivals>,
-        failures: Arc<Failures>,
-    ) -> Result<BoxFuture<'a, Outcome>, Failure> {
-        let descriptor = self.plan.descriptor;
-        let mut events = Vec::with_capacity(part.len());
-        for item in part {
-            let event = match item.event.take() {
-                Some(event) => event,
-                None => match (descriptor.decode)(item.copy.message()) {
-                    Ok(received) => received.event,
-                    Err(error) => return Err(Failure::last(Reason::Undecodable, chain(&error))),
-                },
-            };
-            events.push(event);
-        }
-        let context = Context::of_batch(
-            descriptor.name,
-            Arc::clone(&arrivals),
-            Arc::clone(&self.states),
-            self.publisher.clone(),
-        );
-        let batch = Collected {
-            events,
-            arrivals,
-            failures,
-        };
-        Ok(descriptor.run(Box::new(batch), context, &self.middleware))
-    }
-
-    /// One line for a batch that is split; those for its parts are for whoever looks closely.
-    fn report_split(&self, whole: usize, events: usize, failure: &Failure) {
-        let (handler, error) = (self.plan.name(), &failure.error);
-        if events == whole {
-            tracing::warn!(
-                handler,
-                events,
-                error,
-                "a batch failed; its halves run on their own until what fails stands alone"
-            );
-        } else {
-            tracing::debug!(handler, events, error, "a part of a batch failed as well");
+            permit = Arc::clone(&batches.runs).acquire_owned() => permit.map_err(|_| Cancelled),
         }
     }
 }

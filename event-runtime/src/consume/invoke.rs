@@ -39,7 +39,17 @@ impl Pipeline {
             Ok(Err(failure)) => return Ok(Err(failure)),
             Err(panic) => return Ok(Err(panicked(&*panic))),
         };
-        let watched = Watched::new(run, &self.pulse, job.worker);
+        let ended = self.finish(run, job.worker).await?;
+        Ok(ended.map(Ended::Done))
+    }
+
+    /// A run to its end, in time: what there is to publish, or how it failed.
+    pub(super) async fn finish(
+        &self,
+        run: BoxFuture<'_, Outcome>,
+        worker: usize,
+    ) -> Result<Result<Vec<Message>, Failure>, Cancelled> {
+        let watched = Watched::new(run, &self.pulse, worker);
         let mut run = pin!(AssertUnwindSafe(watched).catch_unwind());
         // A run that has to wait for nothing needs no timer, and nobody who could cancel it.
         let outcome = match once(run.as_mut()).await {
@@ -50,7 +60,7 @@ impl Pipeline {
                 None => return Ok(Err(self.too_late())),
             },
         };
-        Ok(ended(outcome).map(Ended::Done))
+        Ok(ended(outcome))
     }
 
     /// The end of a run; `None` if it takes longer than it may.
@@ -62,7 +72,7 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn too_late(&self) -> Failure {
+    fn too_late(&self) -> Failure {
         Failure {
             kind: Kind::Retry { after: None },
             error: format!(
@@ -107,9 +117,7 @@ impl Pipeline {
 }
 
 /// What there is to publish after a run, or how it failed.
-pub(super) fn ended(
-    outcome: Result<Outcome, Box<dyn Any + Send>>,
-) -> Result<Vec<Message>, Failure> {
+fn ended(outcome: Result<Outcome, Box<dyn Any + Send>>) -> Result<Vec<Message>, Failure> {
     match outcome {
         Ok(Outcome::Done(messages)) => Ok(messages),
         Ok(Outcome::Failed(error)) => Err(error.into()),

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use jiff::Timestamp;
 
-use super::batch::Copy;
 use super::failure::Kind;
 use crate::broker::lane_headers::{self, Failed, Mark};
 use crate::broker::{Delivery, Settle};
@@ -27,7 +26,6 @@ pub(super) struct Job {
     identity: Option<(Place, Place)>,
     /// The source of a bare event, whose message says nothing of itself.
     bare_source: Option<String>,
-    pub(super) from_lane: bool,
     /// The task that polls it, by its place in the pulse.
     pub(super) worker: usize,
     /// Whether observers know that it has arrived.
@@ -71,7 +69,6 @@ impl Job {
             marked_attempt: mark.attempt,
             identity: event_id.map(|id| (kept(&id), kept(event.wire_type))),
             bare_source,
-            from_lane,
             worker: usize::from(from_lane),
             arrived: false,
             mark,
@@ -87,16 +84,6 @@ impl Job {
                 message.known_as(source, id.text(&self.payload).unwrap_or_default())
             }
             _ => message,
-        }
-    }
-
-    /// The message, for runs that outlive this borrow.
-    pub(super) fn copy(&self) -> Copy {
-        let bare = self.bare_source.as_ref().zip(self.known_id());
-        Copy {
-            headers: self.headers.clone(),
-            payload: self.payload.clone(),
-            known_as: bare.map(|(source, id)| (source.clone(), id.to_owned())),
         }
     }
 

@@ -2,6 +2,7 @@
 //! what can't be handled is kept, and what can't be kept stays with the broker.
 
 mod batch;
+mod batch_run;
 mod decode;
 mod failure;
 mod heartbeat;

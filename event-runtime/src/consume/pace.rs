@@ -33,8 +33,8 @@ impl Pace {
         }
     }
 
-    pub(super) fn finished(&mut self) {
-        self.finished += 1;
+    pub(super) fn finished(&mut self, events: u32) {
+        self.finished += events;
     }
 
     /// What the handler gets done in a third of the ack wait: more would have to be kept alive in the queue.

@@ -60,6 +60,15 @@ pub(crate) struct PipelineSettings {
     pub(crate) stop: Stop,
 }
 
+/// What a worker hears when what it began is over.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    /// How many events that were.
+    pub(super) events: u32,
+    /// A permit that is given back, for the next one.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
 /// How one run ended.
 pub(super) enum Run {
     /// Well, and what it returned is stored.
@@ -113,7 +122,7 @@ impl Pipeline {
             .await;
     }
 
-    /// Takes one delivery from its arrival to its settlement. Gives back the permit, for the next one.
+    /// Takes one delivery from its arrival to its settlement.
     pub(super) fn consume(
         &self,
         delivery: Delivery,
@@ -121,25 +130,31 @@ impl Pipeline {
         from_lane: bool,
         worker: usize,
         permit: OwnedSemaphorePermit,
-    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<'_> {
+    ) -> impl Future<Output = Finished> + use<'_> {
         // Before the future, which would have room for the delivery and the job.
         let (mut job, settle) = Job::new(delivery, generation, from_lane, self.plan.event);
         job.worker = worker;
         let mut permit = Some(permit);
         async move {
-            let settlement = match self.work(&mut job, &mut permit).await {
-                Ok(()) => settle.done().await,
-                Err(Cancelled) => self.give_back(&job, settle).boxed().await,
-            };
-            if let Err(error) = settlement {
-                self.report_unsettled(&job, &error);
-            }
-            permit
+            let result = self.work(&mut job, &mut permit).await;
+            self.end(&job, settle, result).await;
+            Finished { events: 1, permit }
+        }
+    }
+
+    /// Tells the broker what became of a delivery.
+    pub(super) async fn end(&self, job: &Job, settle: Settle, result: Result<(), Cancelled>) {
+        let settlement = match result {
+            Ok(()) => settle.done().await,
+            Err(Cancelled) => self.give_back(job, settle).boxed().await,
+        };
+        if let Err(error) = settlement {
+            self.report_unsettled(job, &error);
         }
     }
 
     /// Runs the handler until the event is handled, kept in a lane, or kept as a dead letter.
-    async fn work(
+    pub(super) async fn work(
         &self,
         job: &mut Job,
         permit: &mut Option<OwnedSemaphorePermit>,
@@ -165,7 +180,7 @@ impl Pipeline {
     }
 
     /// What follows a failed run: a wait, or the end.
-    async fn failed(
+    pub(super) async fn failed(
         &self,
         job: &mut Job,
         failure: Failure,
@@ -187,11 +202,12 @@ impl Pipeline {
 
     /// One run, and the storing of what it returned.
     async fn attempt(&self, job: &mut Job) -> Result<Run, Cancelled> {
-        if let Some(batches) = &self.batches {
+        let ended = match &self.batches {
+            None => self.invoke(job).await?,
             // Boxed, so that single events don't carry what batches need.
-            return self.attempt_in_batch(batches, job).boxed().await;
-        }
-        let stored = match self.invoke(job).await? {
+            Some(batches) => self.invoke_alone(batches, job).boxed().await?,
+        };
+        let stored = match ended {
             Ok(Ended::Done(messages)) if messages.is_empty() => Ok(()),
             Ok(Ended::Done(messages)) => self.store_output(job, messages).boxed().await?,
             Ok(Ended::Skipped) => return Ok(Run::Skipped),

@@ -9,14 +9,15 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::Either;
+use futures_util::future::{BoxFuture, Either};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
+use super::batch::{Alone, Gathered};
 use super::failure::chain;
 use super::invoke::panicked;
-use super::pipeline::Pipeline;
+use super::pipeline::{Finished, Pipeline};
 use super::stop::Phase;
 use crate::broker::Delivery;
 use crate::handler::HandlerPlan;
@@ -32,14 +33,23 @@ pub(super) struct Tasks {
     more: Notify,
 }
 
-/// A delivery that has its permit.
+/// What has its permit, and can be done in any task.
+pub(super) enum Work {
+    Delivery {
+        delivery: Delivery,
+        generation: Arc<str>,
+        from_lane: bool,
+        permit: OwnedSemaphorePermit,
+    },
+    Batch(Gathered, OwnedSemaphorePermit),
+    Alone(Alone),
+}
+
+/// Work that a worker waits for.
 struct Begun {
-    delivery: Delivery,
-    generation: Arc<str>,
-    from_lane: bool,
-    permit: OwnedSemaphorePermit,
-    /// Dropped when it is settled.
-    finished: oneshot::Sender<()>,
+    work: Work,
+    /// Used, or dropped, when all of it is settled.
+    finished: oneshot::Sender<Finished>,
 }
 
 impl Tasks {
@@ -48,11 +58,14 @@ impl Tasks {
         (plan.tasks > 1).then(Self::default)
     }
 
-    fn push(&self, begun: Begun) {
+    /// Resolves when one of the tasks has done it.
+    fn hand_over(&self, work: Work) -> impl Future<Output = Finished> + use<> {
+        let (finished, end) = oneshot::channel();
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back(begun);
+        queue.push_back(Begun { work, finished });
         drop(queue);
         self.more.notify_waiters();
+        async move { end.await.unwrap_or_default() }
     }
 
     async fn next(&self) -> Begun {
@@ -88,30 +101,41 @@ pub(super) fn slots(plan: &HandlerPlan) -> usize {
 }
 
 impl Pipeline {
-    /// Takes one delivery from its arrival to its settlement, here or in one of the handler's tasks.
+    /// Takes one delivery from its arrival to its settlement, here or in one of the handler's tasks. `None` if what
+    /// was begun before has taken it in.
     pub(super) fn start<'a>(
         &'a self,
         delivery: Delivery,
         generation: &'a Arc<str>,
         from_lane: bool,
         permit: OwnedSemaphorePermit,
-    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + 'a {
+    ) -> Option<impl Future<Output = Finished> + 'a> {
+        if let Some(batches) = &self.batches
+            && !from_lane
+        {
+            let begun = self.gather(batches, delivery, generation, permit)?;
+            return Some(Either::Right(begun));
+        }
         let Some(tasks) = &self.tasks else {
             let worker = usize::from(from_lane);
-            return Either::Left(self.consume(delivery, generation, from_lane, worker, permit));
+            let begun = self.consume(delivery, generation, from_lane, worker, permit);
+            return Some(Either::Left(begun));
         };
-        let (finished, end) = oneshot::channel();
-        tasks.push(Begun {
+        let begun = tasks.hand_over(Work::Delivery {
             delivery,
             generation: Arc::clone(generation),
             from_lane,
             permit,
-            finished,
         });
-        Either::Right(async move {
-            let _ = end.await;
-            None
-        })
+        Some(Either::Right(begun.boxed()))
+    }
+
+    /// Does what a worker has, in one of the handler's tasks if it has any.
+    pub(super) fn run_somewhere(&self, work: Work) -> BoxFuture<'_, Finished> {
+        match &self.tasks {
+            None => self.run_work(work, 0).boxed(),
+            Some(tasks) => tasks.hand_over(work).boxed(),
+        }
     }
 
     /// How many tasks [`run_task`](Self::run_task) is to be called in.
@@ -131,7 +155,7 @@ impl Pipeline {
                 begun = tasks.next() => {
                     // A panic outside of the handler, in an observer say, must not end the task: its events would
                     // wait for ever.
-                    let run = AssertUnwindSafe(self.consume_begun(begun, WORKERS + number));
+                    let run = AssertUnwindSafe(self.run_begun(begun, WORKERS + number));
                     running.push(run.catch_unwind().map(|ended| self.report_panic(ended.err())));
                 }
             }
@@ -149,28 +173,50 @@ impl Pipeline {
         }
     }
 
-    async fn consume_begun(&self, begun: Begun, worker: usize) {
-        let Begun {
-            delivery,
-            generation,
-            from_lane,
-            permit,
-            finished,
-        } = begun;
-        if self.stop.is(Phase::Draining) {
+    async fn run_begun(&self, begun: Begun, worker: usize) {
+        let Begun { work, finished } = begun;
+        let events = if self.stop.is(Phase::Draining) {
             // Taken by the worker, but nobody has begun it.
-            if let Err(error) = delivery.settle.hand_back(None).await {
-                let (handler, error) = (self.plan.name(), chain(&error));
-                tracing::warn!(
-                    handler,
-                    error,
-                    "not handed back; the broker will deliver the event again"
-                );
-            }
+            self.hand_back(work).await;
+            0
         } else {
-            self.consume(delivery, &generation, from_lane, worker, permit)
-                .await;
+            self.run_work(work, worker).await.events
+        };
+        let permit = None;
+        let _ = finished.send(Finished { events, permit });
+    }
+
+    /// Does it, in the task with this place in the pulse.
+    async fn run_work(&self, work: Work, worker: usize) -> Finished {
+        match work {
+            Work::Delivery {
+                delivery,
+                generation,
+                from_lane,
+                permit,
+            } => {
+                self.consume(delivery, &generation, from_lane, worker, permit)
+                    .await
+            }
+            Work::Batch(batch, permit) => self.run_batch(batch, worker, permit).boxed().await,
+            Work::Alone(alone) => self.go_on(alone, worker).boxed().await,
         }
-        drop(finished);
+    }
+
+    async fn hand_back(&self, work: Work) {
+        match work {
+            Work::Delivery { delivery, .. } => {
+                if let Err(error) = delivery.settle.hand_back(None).await {
+                    let (handler, error) = (self.plan.name(), chain(&error));
+                    tracing::warn!(
+                        handler,
+                        error,
+                        "not handed back; the broker will deliver the event again"
+                    );
+                }
+            }
+            Work::Batch(batch, _) => self.give_back_all(batch.members).await,
+            Work::Alone(alone) => self.give_back_all(vec![alone.member]).await,
+        }
     }
 }

@@ -133,10 +133,12 @@ impl Worker {
                         let Some(delivery) = queue.pop_front() else {
                             break;
                         };
-                        // One that is given back at once serves the next delivery.
-                        if let Poll::Ready(free) = running.begin(consume(delivery, free), cx) {
-                            pace.finished();
-                            permit = free;
+                        // A permit that is given back at once serves the next delivery.
+                        if let Some(begun) = consume(delivery, free)
+                            && let Poll::Ready(finished) = running.begin(begun, cx)
+                        {
+                            pace.finished(finished.events);
+                            permit = finished.permit;
                         }
                     }
                     // The handler's other worker may have it.
@@ -158,7 +160,7 @@ impl Worker {
                 tokio::select! {
                     biased;
                     () = &mut draining => break 'pull Ok(()),
-                    Some(_) = running.waiting.next() => pace.finished(),
+                    Some(finished) = running.waiting.next() => pace.finished(finished.events),
                     // The permit is used, not looked at: the handler's other worker waits for one as well, and
                     // giving it back would only hand it to and fro.
                     Ok(free) = Arc::clone(&pipeline.permits).acquire_owned(), if permit_wanted => {

@@ -24,6 +24,7 @@ pub(crate) enum Place {
 
 impl Place {
     /// The place of a text, which may be a part of the body.
+    #[inline]
     pub(super) fn of(text: Cow<'_, str>, body: &[u8]) -> Self {
         let Cow::Borrowed(part) = text else {
             return Self::Kept(Box::new(text.into_owned()));

@@ -144,6 +144,13 @@ impl Arrivals {
         self.arrivals.len()
     }
 
+    /// The memory of them, if nobody looks at them any more.
+    pub(crate) fn into_memory(self: Arc<Self>) -> Option<Vec<Arrival>> {
+        let mut arrivals = Arc::into_inner(self)?.arrivals;
+        arrivals.clear();
+        Some(arrivals)
+    }
+
     /// There is no empty batch.
     pub(super) fn first(&self) -> &Arrival {
         &self.arrivals[0]
@@ -182,12 +189,13 @@ pub(crate) struct Collected {
 impl Collected {
     /// The batch as its own type; `None` if one of the events is of another.
     pub(crate) fn typed<E: 'static>(self) -> Option<Batch<E>> {
-        let events = self.events.into_iter();
-        let events: Option<Vec<E>> = events
-            .map(|event| event.downcast().ok().map(|event| *event))
-            .collect();
+        // Not collected: that would not know how many there are.
+        let mut events = Vec::with_capacity(self.events.len());
+        for event in self.events {
+            events.push(*event.downcast().ok()?);
+        }
         Some(Batch {
-            events: events?,
+            events,
             arrivals: self.arrivals,
             failures: self.failures,
         })
