@@ -61,6 +61,10 @@ impl Worker {
     /// Consumes until the program stops. A subscription that breaks is begun again, for a bounded time.
     pub(crate) async fn run(self, mut subscription: Box<dyn Subscription>) -> WorkerEnd {
         loop {
+            // Only a bare event is known by it.
+            if !self.pipeline.plan.event.bare {
+                subscription.leave_out_message_ids();
+            }
             let Err(error) = self.consume(subscription).await else {
                 return WorkerEnd::Stopped;
             };
