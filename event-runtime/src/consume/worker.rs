@@ -128,6 +128,9 @@ impl Worker {
             loop {
                 let round = Instant::now();
                 poll_fn(|cx| {
+                    let _polled = pipeline
+                        .pulse
+                        .poll(usize::from(self.source.from_lane), round);
                     for begun in 0..ROUND {
                         let over = || !has_budget_remaining() || round.elapsed() > LONG;
                         if queue.is_empty() || begun > 0 && over() {
@@ -173,8 +176,7 @@ impl Worker {
                     batch = &mut next => match batch {
                         Ok(batch) => {
                             pause = Duration::ZERO;
-                            let settles = batch.iter().map(|delivery| &delivery.settle);
-                            pipeline.heartbeats.watch(settles);
+                            pipeline.heartbeats.watch(batch.iter().map(|one| &one.settle));
                             if queue.is_empty() {
                                 queue = batch.into();
                             } else {
