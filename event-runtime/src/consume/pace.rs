@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Never more than this is fetched ahead.
-const MOST: usize = 5000;
+use crate::handler::FETCHED_AHEAD;
+
 /// The rate is taken anew this often.
 const WINDOW: Duration = Duration::from_millis(250);
 /// And for the first time after this: at the start there may be much to catch up on.
@@ -29,7 +29,7 @@ impl Pace {
             window: Instant::now(),
             length: FIRST,
             finished: 0,
-            ahead: concurrency.min(MOST),
+            ahead: concurrency.min(FETCHED_AHEAD),
         }
     }
 
@@ -51,7 +51,7 @@ impl Pace {
             )]
             let ahead = in_a_third as usize;
             // At least one: a worker whose handler's other one holds all permits has to stand in the queue.
-            self.ahead = ahead.clamp(1, MOST);
+            self.ahead = ahead.clamp(1, FETCHED_AHEAD);
             self.window = Instant::now();
             self.length = WINDOW;
             self.finished = 0;

@@ -30,7 +30,7 @@ pub use self::error::{Class, Classifier, Classify, HandlerError, classify};
 pub use self::extract::{Extract, Needs, State};
 pub use self::middleware::{BoxFuture, Call, Middleware, Next};
 pub use self::outcome::{IntoEvents, Outcome, Returned};
-pub(crate) use self::plan::Defaults;
+pub(crate) use self::plan::{Defaults, FETCHED_AHEAD};
 pub use self::plan::{HandlerPlan, Overrides};
 pub use self::reason::Reason;
 pub use self::set::HandlerSet;

@@ -7,6 +7,9 @@ use super::{BatchPolicy, Fault, HandlerDescriptor, RetryPolicy};
 use crate::broker::Start;
 use crate::event::{EventDescriptor, TopicTemplate};
 
+/// Never more events than this are fetched ahead of a handler.
+pub(crate) const FETCHED_AHEAD: usize = 5000;
+
 /// Settings for handlers that say nothing themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Defaults {
@@ -209,10 +212,13 @@ impl HandlerPlan {
         self.concurrency.saturating_mul(each)
     }
 
-    /// How many deliveries may be unsettled at once over all instances: four times what one process handles,
-    /// with room for what waits in place.
+    /// How many deliveries may be unsettled at once over all instances: four times what one process has in hand
+    /// at most, the events of all runs and what it fetches ahead for a fast handler. With less the broker would stop
+    /// in the middle of what was asked for, until the first of it is settled.
     pub fn max_ack_pending(&self) -> usize {
-        self.events_at_once().saturating_mul(4).max(1000)
+        self.events_at_once()
+            .saturating_add(FETCHED_AHEAD)
+            .saturating_mul(4)
     }
 }
 
