@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
 use event_runtime::{HandlerError, Metadata, State, handler};
-use event_tests::nats::TestNats;
+use event_tests::nats::{TestNats, api};
 use event_tests::on_each_broker;
 use event_tests::service::{Seen, Task, World, settle, task};
+use serde_json::Value;
 
 /// One at a time, each of several seconds.
 #[handler(concurrency = 1, start = "all")]
@@ -138,4 +139,17 @@ async fn what_was_fetched_too_far_ahead_runs_once() {
         seen.lines()
     );
     running.stop().await.unwrap();
+}
+
+/// The server hands out all that was asked for, four times over: it never waits in the middle for what is settled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_durable_has_room_for_what_is_fetched_ahead() {
+    let nats = TestNats::start();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let world = World::Nats(nats);
+    let app = world.app().only((busy,)).with_state(Seen::default());
+    app.start().await.unwrap().stop().await.unwrap();
+    let info = api(&client, "CONSUMER.INFO.TASKS.test-busy", Value::Null).await;
+    let (at_once, ahead) = (2, 5000);
+    assert_eq!(info["config"]["max_ack_pending"], 4 * (at_once + ahead));
 }

@@ -25,7 +25,7 @@ pub(crate) async fn run(run: &Run, meter: &Meter) -> anyhow::Result<()> {
     let watch = Watch::connect(&run.server).await?;
     let client = async_nats::connect(&run.server).await?;
     let answers = jetstream::new(client.clone());
-    let consumer = consumer(&client, ORDERS, FILTER).await?;
+    let consumer = consumer(&client, ORDERS, FILTER, run.concurrency).await?;
     let pull = Pull::new(&client, &consumer).await?;
     pull.take(meter.total())
         .try_for_each_concurrent(run.concurrency, |message| {

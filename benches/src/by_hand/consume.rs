@@ -16,7 +16,7 @@ use crate::stage::{FILTER, ORDERS, Watch};
 pub(crate) async fn run(run: &Run, meter: &Meter) -> anyhow::Result<()> {
     let watch = Watch::connect(&run.server).await?;
     let client = async_nats::connect(&run.server).await?;
-    let consumer = consumer(&client, ORDERS, FILTER).await?;
+    let consumer = consumer(&client, ORDERS, FILTER, run.concurrency).await?;
     let mut pull = Pull::new(&client, &consumer).await?;
     if run.concurrency == 1 {
         for _ in 0..meter.total() {
@@ -53,7 +53,7 @@ async fn count(order: Order, meter: &Meter) {
 pub(crate) async fn run_default(run: &Run, meter: &Meter) -> anyhow::Result<()> {
     let watch = Watch::connect(&run.server).await?;
     let client = async_nats::connect(&run.server).await?;
-    let consumer = consumer(&client, ORDERS, FILTER).await?;
+    let consumer = consumer(&client, ORDERS, FILTER, run.concurrency).await?;
     let total = usize::try_from(meter.total())?;
     let mut messages = consumer.messages().await?.take(total);
     if run.concurrency == 1 {

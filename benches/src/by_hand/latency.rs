@@ -21,7 +21,7 @@ pub(crate) async fn run(run: &Run, meter: &Meter) -> anyhow::Result<()> {
     let watch = Watch::connect(&run.server).await?;
     let client = async_nats::connect(&run.server).await?;
     let context = jetstream::new(async_nats::connect(&run.server).await?);
-    let consumer = consumer(&client, ORDERS, FILTER).await?;
+    let consumer = consumer(&client, ORDERS, FILTER, run.concurrency).await?;
     let mut pull = Pull::new(&client, &consumer).await?;
     let publishing = tokio::spawn(publish(context, meter.clone()));
     for _ in 0..meter.total() {

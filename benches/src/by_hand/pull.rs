@@ -16,11 +16,13 @@ const BATCH: usize = 5000;
 /// The server says this often that it is still there; two silences are an error.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// The durable that programs by hand consume, with the settings that event-runtime gives to its own.
+/// The durable that programs by hand consume, with the settings that event-runtime gives to its own: also the room
+/// for four times what is fetched ahead or handled at once.
 pub(crate) async fn consumer(
     client: &Client,
     stream: &str,
     filter: &str,
+    concurrency: usize,
 ) -> anyhow::Result<PullConsumer> {
     let stream = async_nats::jetstream::new(client.clone())
         .get_stream(stream)
@@ -31,7 +33,7 @@ pub(crate) async fn consumer(
         filter_subject: filter.to_owned(),
         ack_policy: AckPolicy::Explicit,
         ack_wait: Duration::from_secs(10),
-        max_ack_pending: 20_000,
+        max_ack_pending: i64::try_from(4 * concurrency.max(BATCH))?,
         ..Default::default()
     };
     let consumer = stream.create_consumer(config).await;

@@ -220,6 +220,10 @@ pub trait Subscription: fmt::Debug + Send {
     /// How long the broker waits for settling or progress before it delivers again.
     fn ack_wait(&self) -> Duration;
 
+    /// Says that nobody will look at [`Delivery::message_id`], which may be `None` from now on. To be written where
+    /// that saves work; the default goes on as before.
+    fn leave_out_message_ids(&mut self) {}
+
     /// The next deliveries: at least one and at most `demand`, as soon as there is one.
     ///
     /// `demand` is all that the caller can take now, including what earlier calls asked for and has not

@@ -95,12 +95,20 @@ impl Pulse {
         }
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    /// Notes that this task polls from `now` on, until the guard is dropped.
+    pub(super) fn poll(&self, task: usize, now: Instant) -> Polled<'_> {
+        let since = &self.since[task];
+        since.store(self.at(now), Ordering::Relaxed);
+        Polled(since)
+    }
+
+    fn at(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.base).as_millis();
+        u64::try_from(passed).unwrap_or(u64::MAX - 1) + 1
     }
 
     fn blocked_for(&self) -> Duration {
-        let now = self.now();
+        let now = self.at(Instant::now());
         let longest = self
             .since
             .iter()
@@ -130,15 +138,15 @@ impl<T> Future for Watched<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let since = &self.pulse.since[self.worker];
-        since.store(self.pulse.now(), Ordering::Relaxed);
-        let _polled = Polled(since);
+        let known = self.pulse.since[self.worker].load(Ordering::Relaxed) != 0;
+        // Whoever polls many runs says so once for all: a look at the clock costs as much as a short run.
+        let _polled = (!known).then(|| self.pulse.poll(self.worker, Instant::now()));
         self.run.as_mut().poll(cx)
     }
 }
 
 /// A poll that goes on. It ends with a panic as well.
-struct Polled<'a>(&'a AtomicU64);
+pub(super) struct Polled<'a>(&'a AtomicU64);
 
 impl Drop for Polled<'_> {
     fn drop(&mut self) {

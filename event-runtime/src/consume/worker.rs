@@ -59,6 +59,10 @@ impl Worker {
     /// Consumes until the program stops. A subscription that breaks is begun again, for a bounded time.
     pub(crate) async fn run(self, mut subscription: Box<dyn Subscription>) -> WorkerEnd {
         loop {
+            // Only a bare event is known by it.
+            if !self.pipeline.plan.event.bare {
+                subscription.leave_out_message_ids();
+            }
             let Err(error) = self.consume(subscription).await else {
                 return WorkerEnd::Stopped;
             };
@@ -122,6 +126,9 @@ impl Worker {
             loop {
                 let round = Instant::now();
                 poll_fn(|cx| {
+                    let _polled = pipeline
+                        .pulse
+                        .poll(usize::from(self.source.from_lane), round);
                     for begun in 0..ROUND {
                         let over = || !has_budget_remaining() || round.elapsed() > LONG;
                         if queue.is_empty() || begun > 0 && over() {
@@ -169,8 +176,7 @@ impl Worker {
                     batch = &mut next => match batch {
                         Ok(batch) => {
                             pause = Duration::ZERO;
-                            let settles = batch.iter().map(|delivery| &delivery.settle);
-                            pipeline.heartbeats.watch(settles);
+                            pipeline.heartbeats.watch(batch.iter().map(|one| &one.settle));
                             if queue.is_empty() {
                                 queue = batch.into();
                             } else {

@@ -32,6 +32,7 @@ mod given;
 mod headers;
 mod incoming;
 mod place;
+mod plain;
 mod seen;
 mod uri;
 

@@ -17,16 +17,16 @@ pub(crate) struct Seen {
     pub(crate) id: Place,
     pub(crate) source: Place,
     pub(crate) event_type: Place,
-    time: Place,
+    pub(super) time: Place,
     pub(super) data_content_type: Place,
-    data_schema: Place,
-    subject: Place,
+    pub(super) data_schema: Place,
+    pub(super) subject: Place,
     pub(crate) partition_key: Place,
     pub(crate) correlation_id: Place,
     pub(crate) causation_id: Place,
     pub(crate) trace_parent: Place,
     extensions: BTreeMap<String, Value>,
-    spec_version: bool,
+    pub(super) spec_version: bool,
 }
 
 impl Seen {
@@ -107,7 +107,7 @@ impl Seen {
                 };
             }
             "time" => {
-                let broken = !is_plain_time(text.as_bytes()) && text.parse::<Timestamp>().is_err();
+                let broken = !is_plain_time(&text) && text.parse::<Timestamp>().is_err();
                 (&mut self.time, broken.then_some("is an RFC 3339 timestamp"))
             }
             _ => return self.extend(name, Value::String(text.into_owned())),
@@ -208,8 +208,8 @@ fn check_text<'a>(name: &str, text: Cow<'a, str>) -> Result<Cow<'a, str>, Envelo
 
 /// Whether this is a time in the form in which this library writes it, `2026-11-23T05:00:00.123Z`. What is not may be
 /// a time as well.
-fn is_plain_time(text: &[u8]) -> bool {
-    let Some(text) = text.as_array::<24>() else {
+pub(super) fn is_plain_time(text: &str) -> bool {
+    let Some(text) = text.as_bytes().as_array::<24>() else {
         return false;
     };
     let form = b"0000-00-00T00:00:00.000Z";
@@ -221,17 +221,22 @@ fn is_plain_time(text: &[u8]) -> bool {
         };
         fits & good
     });
+    if !fits {
+        return false;
+    }
     let two = |at: usize| (text[at] - b'0') * 10 + (text[at + 1] - b'0');
-    // Days that not every month has are left to who knows them.
-    fits && (1..=12).contains(&two(5))
-        && (1..=28).contains(&two(8))
-        && two(11) < 24
-        && two(14) < 60
-        && two(17) < 60
+    // The 29th of February is left to who knows the years.
+    let days = match two(5) {
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&two(8)) && two(11) < 24 && two(14) < 60 && two(17) < 60
 }
 
 /// Whether a media type is JSON: `application/json`, or any `…+json`; parameters don't matter.
-fn is_json(media_type: &str) -> bool {
+pub(super) fn is_json(media_type: &str) -> bool {
     // As nearly everybody writes it.
     if media_type == "application/json" {
         return true;

@@ -212,8 +212,9 @@ impl HandlerPlan {
         self.concurrency.saturating_mul(each)
     }
 
-    /// How many deliveries may be unsettled at once over all instances: four times what one process has in hand,
-    /// which is what it handles, or the 5,000 that it fetches ahead where events are quick.
+    /// How many deliveries may be unsettled at once over all instances: four times what one process asks for, which is
+    /// what it handles, or the 5,000 that it fetches ahead where events are quick. With less the broker would stop in
+    /// the middle of what was asked for, until the first of it is settled.
     pub fn max_ack_pending(&self) -> usize {
         self.events_at_once().max(MOST_AHEAD).saturating_mul(4)
     }

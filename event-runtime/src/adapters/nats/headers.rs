@@ -60,28 +60,42 @@ pub(super) fn value(checked: String) -> HeaderValue {
     HeaderValue::deserialize(text).unwrap_or_default()
 }
 
-/// Headers of a delivery, and the message id that it was published with. `last` are those of the delivery before,
-/// which are mostly the same.
-pub(super) fn read(map: Option<&HeaderMap>, last: &mut Headers) -> (Headers, Option<ByteString>) {
-    let all = || {
+/// Headers of a delivery. `last` are those of the delivery before, which are mostly the same.
+pub(super) fn read(map: Option<&HeaderMap>, last: &mut Headers) -> Headers {
+    if !are(map, last) {
         let all = map.into_iter().flat_map(HeaderMap::iter);
-        let theirs = all.filter(|(name, _)| !is_ours(name.as_ref()));
-        theirs.flat_map(|(name, values)| {
-            let name: &str = name.as_ref();
-            values.iter().map(move |value| (name, value.as_str()))
-        })
-    };
-    if !last.iter().eq(all()) {
-        *last = all()
-            .map(|(name, value)| (known(name), known(value)))
+        *last = all
+            .filter(|(name, _)| !is_ours(name.as_ref()))
+            .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+            .map(|(name, value)| (known(name.as_ref()), known(value.as_str())))
             .collect();
     }
-    let id = map.and_then(|map| {
-        map.iter()
-            .find(|(name, _)| AsRef::<str>::as_ref(name) == MESSAGE_ID)
-    });
-    let id = id.and_then(|(_, values)| values.first());
-    (last.clone(), id.map(|id| id.as_str().into()))
+    last.clone()
+}
+
+/// Whether the headers that count are these.
+fn are(map: Option<&HeaderMap>, headers: &Headers) -> bool {
+    let mut headers = headers.iter();
+    for (name, values) in map.into_iter().flat_map(HeaderMap::iter) {
+        let name: &str = name.as_ref();
+        if is_ours(name) {
+            continue;
+        }
+        for value in values {
+            if headers.next() != Some((name, value.as_str())) {
+                return false;
+            }
+        }
+    }
+    headers.next().is_none()
+}
+
+/// The message id that a delivery was published with.
+pub(super) fn message_id(map: Option<&HeaderMap>) -> Option<ByteString> {
+    let (_, values) = map?
+        .iter()
+        .find(|(name, _)| AsRef::<str>::as_ref(name) == MESSAGE_ID)?;
+    values.first().map(|id| id.as_str().into())
 }
 
 /// A text, without a copy where it is one that nearly every message has.

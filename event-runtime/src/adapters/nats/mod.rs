@@ -5,6 +5,7 @@
 //! of our own, whose demand is the handler's. Every call to the server ends in bounded time.
 
 mod api;
+mod arrivals;
 mod connect;
 mod consumer;
 mod headers;

@@ -1,7 +1,9 @@
 //! The pull loop: asks for what the handler can take, and notices when nothing comes that should.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -9,15 +11,14 @@ use async_nats::{Message, Subscriber};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
+use super::arrivals::{self, Arrivals};
 use super::consumer::{Consumer, consumer};
 use super::link::{Link, Links, timed};
 use super::poison::Quarantine;
-use super::settle::NatsSettlement;
-use super::{headers, reply};
-use crate::broker::{BrokerError, Delivery, Origin, Settle, Subscription};
-use crate::envelope::Headers;
+use crate::broker::{BrokerError, Delivery, Subscription};
 
 /// A pull ends by itself after this time.
 const EXPIRES: Duration = Duration::from_secs(30);
@@ -35,8 +36,9 @@ pub(super) struct NatsSubscription {
     ack_wait: Duration,
     inbox: String,
     messages: Subscriber,
-    /// Topic and headers of the last delivery: those of the next are often the same.
-    last: (Arc<str>, Headers),
+    arrivals: Arrivals,
+    /// How many deliveries were given out together last: the next ones are often as many.
+    last_size: usize,
     connects: watch::Receiver<u64>,
     /// Asked for and not come yet.
     outstanding: usize,
@@ -61,16 +63,18 @@ impl NatsSubscription {
         } = consumer(link, stream, durable).await?;
         let connects = link.events.connects();
         let (inbox, messages) = listen(link).await?;
+        let stream: Arc<str> = stream.into();
         Ok(Self {
             quarantine: Quarantine::new(links.again.then_some(unsettled)),
+            arrivals: Arrivals::new(Arc::clone(&links), Arc::clone(&stream), durable),
             links,
-            stream: stream.into(),
+            stream,
             durable: durable.to_owned(),
             generation,
             ack_wait,
             inbox,
             messages,
-            last: ("".into(), Headers::new()),
+            last_size: 0,
             connects,
             outstanding: 0,
             doubted: false,
@@ -108,16 +112,11 @@ impl NatsSubscription {
 
     /// Takes a message in: a delivery, or what the server says about the pull.
     fn take(&mut self, message: Message) -> Result<Option<Delivery>, BrokerError> {
-        self.heard = Instant::now();
-        // Whatever was published as a message has a place to be acknowledged at, also if it looks like a status.
-        if message
-            .reply
-            .as_ref()
-            .is_some_and(|reply| reply.starts_with("$JS.ACK."))
-        {
+        if arrivals::is_delivery(&message) {
             self.outstanding = self.outstanding.saturating_sub(1);
-            return self.delivery(message).map(Some);
+            return self.arrivals.delivery(message).map(Some);
         }
+        self.heard = Instant::now();
         let status = message.status.map_or(0, |status| status.as_u16());
         if status == 100 {
             return Ok(None);
@@ -164,45 +163,6 @@ impl NatsSubscription {
         }
     }
 
-    fn delivery(&mut self, message: Message) -> Result<Delivery, BrokerError> {
-        let Message {
-            subject,
-            reply,
-            payload,
-            headers: map,
-            ..
-        } = message;
-        let address = reply.unwrap_or_else(|| "".into());
-        let Some((sequence, deliveries, stored_at)) =
-            reply::parse(&address, &self.stream, &self.durable)
-        else {
-            return Err(BrokerError::transient(format!(
-                "the server sent an acknowledgement address that can't be read: `{address}`"
-            )));
-        };
-        let (topic, headers) = &mut self.last;
-        let (headers, message_id) = headers::read(map.as_ref(), headers);
-        if **topic != *subject {
-            *topic = (&*subject).into();
-        }
-        Ok(Delivery {
-            subject: Arc::clone(topic),
-            headers,
-            payload,
-            message_id,
-            origin: Origin {
-                stream: Arc::clone(&self.stream),
-                sequence,
-                stored_at,
-                deliveries,
-            },
-            settle: Settle::new(NatsSettlement {
-                links: Arc::clone(&self.links),
-                reply: address,
-            }),
-        })
-    }
-
     /// Two heartbeats were missed: finds out why, and begins again.
     async fn recover(&mut self) -> Result<(), BrokerError> {
         self.outstanding = 0;
@@ -244,10 +204,42 @@ impl NatsSubscription {
         self.doubted = true;
     }
 
+    /// Takes in what is here already, up to this number of deliveries; `false` once the connection is closed.
+    fn gather(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        batch: &mut Vec<Delivery>,
+    ) -> Result<bool, BrokerError> {
+        while batch.len() < most
+            && let Poll::Ready(message) = self.messages.poll_next_unpin(cx)
+        {
+            let Some(message) = message else {
+                return Ok(false);
+            };
+            match self.take(message) {
+                Ok(delivery) => {
+                    if batch.is_empty() {
+                        batch.reserve(self.last_size.clamp(1, most));
+                    }
+                    batch.extend(delivery);
+                }
+                Err(error) if batch.is_empty() => return Err(error),
+                // What came before is given out first, and then it is seen whether the durable is still there.
+                Err(error) => {
+                    self.doubted = true;
+                    tracing::debug!(durable = self.durable, %error, "a pull ended");
+                    break;
+                }
+            }
+        }
+        Ok(true)
+    }
+
     async fn next_batch(&mut self, demand: usize) -> Result<Vec<Delivery>, BrokerError> {
         // Without a demand, what is on its way all the same is taken: unread it could not be kept alive.
         let most = if demand == 0 {
-            usize::MAX
+            CHUNK
         } else {
             demand.min(CHUNK)
         };
@@ -257,51 +249,37 @@ impl NatsSubscription {
                 self.connects.mark_unchanged();
                 self.reconnected();
             }
+            // What is rare is boxed, here and below: each call makes room for all that it may have to wait for.
             if self.doubted {
-                self.check_life().await?;
+                self.check_life().boxed().await?;
                 self.doubted = false;
             }
-            // What is here already comes first, without asking anybody.
-            while batch.len() < most
-                && let Some(message) = self.messages.next().now_or_never()
-            {
-                let Some(message) = message else {
-                    return self.ended(batch);
-                };
-                match self.take(message) {
-                    Ok(delivery) => {
-                        if batch.is_empty() {
-                            batch.reserve(most.min(CHUNK / 4));
-                        }
-                        batch.extend(delivery);
-                    }
-                    Err(error) if batch.is_empty() => return Err(error),
-                    // What came before is given out first, and then it is seen whether the durable is still there.
-                    Err(error) => {
-                        self.doubted = true;
-                        tracing::debug!(durable = self.durable, %error, "a pull ended");
-                        break;
-                    }
-                }
+            // What is here already comes first, without asking anybody. All of it: it is not more than a chunk, and
+            // most would be left behind where this task has used up its turn on the handler's work.
+            let gather = poll_fn(|cx| Poll::Ready(self.gather(cx, most, &mut batch)));
+            if !unconstrained(gather).await? {
+                return self.ended(batch);
             }
             if !batch.is_empty() {
+                self.heard = Instant::now();
+                self.last_size = batch.len();
                 // Asked for while these are worked on, more is here when they are done. Should that have to wait, it
                 // is asked for by the next call; as it is where something has to be looked at before.
                 if !self.doubted && !self.quarantine.is_searching() {
                     let left = demand.saturating_sub(batch.len());
-                    let _ = self.pull(left).now_or_never();
+                    let _ = unconstrained(self.pull(left)).now_or_never();
                 }
                 return Ok(batch);
             }
-            if demand > 0 {
+            if demand > 0 && self.quarantine.is_searching() {
                 let found = self
                     .quarantine
                     .next(&self.links, &self.stream, &self.durable);
-                if let Some(delivery) = found.await {
+                if let Some(delivery) = found.boxed().await {
                     return Ok(vec![delivery]);
                 }
             }
-            self.pull(demand).await?;
+            self.pull(demand).boxed().await?;
             let silence = self.heard + HEARTBEAT * 2 + Duration::from_secs(1);
             let expected = self.outstanding > 0;
             tokio::select! {
@@ -310,9 +288,10 @@ impl NatsSubscription {
                 _ = self.connects.changed() => self.reconnected(),
                 message = self.messages.next() => {
                     let Some(message) = message else { return self.ended(batch) };
+                    self.heard = Instant::now();
                     batch.extend(self.take(message)?);
                 }
-                () = tokio::time::sleep_until(silence), if expected => self.recover().await?,
+                () = tokio::time::sleep_until(silence), if expected => self.recover().boxed().await?,
             }
         }
     }
@@ -336,6 +315,10 @@ impl Subscription for NatsSubscription {
 
     fn ack_wait(&self) -> Duration {
         self.ack_wait
+    }
+
+    fn leave_out_message_ids(&mut self) {
+        self.arrivals.leave_out_message_ids();
     }
 
     fn next(&mut self, demand: usize) -> BoxFuture<'_, Result<Vec<Delivery>, BrokerError>> {
