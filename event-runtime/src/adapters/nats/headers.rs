@@ -133,7 +133,14 @@ pub(super) fn parse(bytes: &[u8]) -> Headers {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, value};
+
+    #[test]
+    fn a_value_is_its_text() {
+        for text in ["", "o-1", "two words", "é:"] {
+            assert_eq!(value(text.to_owned()).as_str(), text);
+        }
+    }
 
     #[test]
     fn stored_headers_are_read_as_the_client_reads_delivered_ones() {

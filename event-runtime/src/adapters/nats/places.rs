@@ -8,6 +8,8 @@ use crate::broker::{BrokerError, Stored};
 
 /// Bits of a number that say the place. More messages than these are not in memory.
 const BITS: u32 = 24;
+/// Free places beyond these are given up.
+const SPARE: usize = 1024;
 /// Most subjects are no longer: such a one is kept within its place.
 const SHORT: usize = 38;
 
@@ -17,6 +19,8 @@ const SHORT: usize = 38;
 pub(super) struct Places {
     all: Vec<Place>,
     free: Vec<u32>,
+    /// Counts messages.
+    count: u64,
     /// Counts sweeps: a clock that costs nothing.
     now: u32,
     closed: bool,
@@ -51,34 +55,35 @@ pub(super) struct Heard {
 }
 
 impl Places {
-    /// Gives a message a place, and so a number; none once all is closed.
-    pub(super) fn put(&mut self, subject: &str) -> Option<u64> {
+    /// Gives a message a place, and so a number.
+    pub(super) fn put(&mut self, subject: &str) -> Result<u64, BrokerError> {
         if self.closed {
-            return None;
+            return Err(closed());
         }
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None => self.add()?,
+        self.count = self.count.wrapping_add(1);
+        let number = |place: u32| self.count << BITS | u64::from(place);
+        let place = Place {
+            number: 0,
+            state: State::Open(None),
+            since: self.now,
+            subject: Name::of(subject),
         };
-        let now = self.now;
-        let place = self.all.get_mut(place as usize)?;
-        place.number += 1 << BITS;
-        place.state = State::Open(None);
-        place.since = now;
-        place.subject = Name::of(subject);
-        Some(place.number)
-    }
-
-    fn add(&mut self) -> Option<u32> {
-        let place = u32::try_from(self.all.len()).ok();
-        let place = place.filter(|place| *place < 1 << BITS)?;
-        self.all.push(Place {
-            number: u64::from(place),
-            state: State::Free,
-            since: 0,
-            subject: Name::of(""),
-        });
-        Some(place)
+        if let Some(free) = self.free.pop()
+            && let Some(taken) = self.all.get_mut(free as usize)
+        {
+            let number = number(free);
+            *taken = Place { number, ..place };
+            return Ok(number);
+        }
+        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        if next >= 1 << BITS {
+            return Err(BrokerError::transient(
+                "millions of receipts are kept without looking at them: await them, or drop them",
+            ));
+        }
+        let number = number(next);
+        self.all.push(Place { number, ..place });
+        Ok(number)
     }
 
     fn of(&mut self, number: u64) -> Option<&mut Place> {
@@ -170,11 +175,25 @@ impl Places {
 
     /// Counts a sweep, and finds the messages that have no answer after so many of them.
     pub(super) fn sweep(&mut self, sweeps: u32) -> Vec<u64> {
+        self.give_up_places();
         self.now = self.now.wrapping_add(1);
         let now = self.now;
         let late = |place: &&Place| place.is_open() && now.wrapping_sub(place.since) >= sweeps;
         let late = self.all.iter().filter(late);
         late.map(|place| place.number).collect()
+    }
+
+    /// Receipts that were kept for long may have taken many, which all would be looked at for ever.
+    fn give_up_places(&mut self) {
+        if self.free.len() <= SPARE {
+            return;
+        }
+        let is_free = |place: &mut Place| matches!(place.state, State::Free);
+        while self.all.len() > SPARE && self.all.pop_if(is_free).is_some() {}
+        let left = self.all.len();
+        self.free.retain(|place| (*place as usize) < left);
+        self.all.shrink_to(SPARE);
+        self.free.shrink_to(SPARE);
     }
 
     /// Gives no places any more, and finds the messages that have no answer.
@@ -212,6 +231,12 @@ impl Name {
             Self::Long(text) => text,
         }
     }
+}
+
+pub(super) fn closed() -> BrokerError {
+    BrokerError::permanent(
+        "the connection is closed, since the service has stopped: publish before `Running::stop`",
+    )
 }
 
 /// A number behind the name of the inbox.
@@ -317,6 +342,25 @@ mod tests {
         assert!(places.forget(first));
         assert!(!places.forget(first));
         assert_eq!(places.close(), [second]);
-        assert_eq!(places.put("a"), None);
+        assert!(places.put("a").is_err());
+    }
+
+    #[test]
+    fn many_places_are_given_up_once_they_are_free() {
+        let mut places = Places::default();
+        let numbers: Vec<u64> = (0..5000).map(|_| places.put("a").unwrap()).collect();
+        for number in &numbers {
+            assert_eq!(answer(&mut places, *number, 1), 1);
+        }
+        let (kept, fetched) = numbers.split_at(1);
+        for number in fetched {
+            assert!(poll(&mut places, *number).is_ready());
+        }
+        assert!(places.sweep(2).is_empty());
+        assert_eq!((places.all.len(), places.free.len()), (1024, 1023));
+        // No number comes twice, though its place is a new one.
+        let again: Vec<u64> = (0..5000).map(|_| places.put("a").unwrap()).collect();
+        assert!(again.iter().all(|number| !numbers.contains(number)));
+        assert!(poll(&mut places, kept[0]).is_ready());
     }
 }

@@ -28,23 +28,22 @@ pub(super) fn publish_now(
         Err(error) => return Some(Err(error)),
     };
     let Registered {
-        number,
+        place,
         reply,
         receipt,
     } = match window.register(&sent.to, room) {
         Ok(registered) => registered,
         Err(error) => return Some(Err(error)),
     };
-    let failed = match sent.send(link, reply).now_or_never() {
-        Some(Ok(())) => return Some(Ok(receipt)),
-        Some(Err(error)) => {
-            let text = format!("publishing failed: {error}");
-            Some(Err(BrokerError::transient(text)))
+    Some(match sent.send(link, reply).now_or_never()? {
+        Ok(()) => {
+            place.sent();
+            Ok(receipt)
         }
-        None => None,
-    };
-    window.forget(number);
-    failed
+        Err(error) => Err(BrokerError::transient(format!(
+            "publishing failed: {error}"
+        ))),
+    })
 }
 
 /// Publishes, and waits for what has to be waited for.
@@ -60,15 +59,12 @@ pub(super) async fn publish(
         None => window.room().await?,
     };
     let Registered {
-        number,
+        place,
         reply,
         receipt,
     } = window.register(&sent.to, room)?;
-    let sending = pin!(sent.send(link, reply));
-    if let Err(error) = timed("publishing", sending).await {
-        window.forget(number);
-        return Err(error);
-    }
+    timed("publishing", pin!(sent.send(link, reply))).await?;
+    place.sent();
     Ok(receipt)
 }
 

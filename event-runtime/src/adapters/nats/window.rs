@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 
 use super::link::{CALL, Link, timed};
-use super::places::{Heard, Places, read_number, write_number};
+use super::places::{Heard, Places, closed, read_number, write_number};
 use super::publish::{Ack, read_ack};
 use crate::broker::{Answers, BrokerError, Receipt, Stored};
 
@@ -47,11 +47,32 @@ struct Shared {
 pub(super) struct Room<'a>(tokio::sync::SemaphorePermit<'a>);
 
 /// A message that has its place in the window.
-pub(super) struct Registered {
-    pub(super) number: u64,
+pub(super) struct Registered<'a> {
+    pub(super) place: Unsent<'a>,
     /// Where the server answers.
     pub(super) reply: Subject,
     pub(super) receipt: Receipt,
+}
+
+/// The place of a message that is not sent yet: without that, nobody would ever answer, so it is given back.
+pub(super) struct Unsent<'a> {
+    window: &'a Window,
+    number: Option<u64>,
+}
+
+impl Unsent<'_> {
+    /// The server has to answer now.
+    pub(super) fn sent(mut self) {
+        self.number = None;
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.window.forget(number);
+        }
+    }
 }
 
 impl Window {
@@ -100,19 +121,22 @@ impl Window {
         &self,
         subject: &str,
         room: Room<'_>,
-    ) -> Result<Registered, BrokerError> {
-        let number = self.shared.lock().put(subject).ok_or_else(closed)?;
+    ) -> Result<Registered<'_>, BrokerError> {
+        let number = self.shared.lock().put(subject)?;
         room.0.forget();
         let shared = Arc::clone(&self.shared);
         Ok(Registered {
-            number,
+            place: Unsent {
+                window: self,
+                number: Some(number),
+            },
             reply: write_number(&self.shared.inbox, number).into(),
             receipt: Receipt::at(shared, number),
         })
     }
 
     /// The message was never sent.
-    pub(super) fn forget(&self, number: u64) {
+    fn forget(&self, number: u64) {
         let forgotten = self.shared.lock().forget(number);
         self.shared.room.add_permits(usize::from(forgotten));
     }
@@ -233,10 +257,4 @@ async fn read(mut answers: Subscriber, reading: Reading, link: Link) {
         }
         shared.tell(&mut heard);
     }
-}
-
-fn closed() -> BrokerError {
-    BrokerError::permanent(
-        "the connection is closed, since the service has stopped: publish before `Running::stop`",
-    )
 }
