@@ -202,19 +202,20 @@ impl Worker {
             self.report_broken(error);
         }
         // What has not begun goes back; what has begun may finish within the grace.
-        let hand_back = async {
-            for delivery in queue {
-                if let Err(error) = delivery.settle.hand_back(None).await {
-                    self.report(&error);
-                }
-            }
-            if let Err(error) = subscription.close().await {
+        let finish = async { while running.waiting.next().await.is_some() {} };
+        tokio::join!(self.hand_back(queue, subscription), finish);
+        ended
+    }
+
+    async fn hand_back(&self, queue: VecDeque<Delivery>, subscription: Box<dyn Subscription>) {
+        for delivery in queue {
+            if let Err(error) = delivery.settle.hand_back(None).await {
                 self.report(&error);
             }
-        };
-        let finish = async { while running.waiting.next().await.is_some() {} };
-        tokio::join!(hand_back, finish);
-        ended
+        }
+        if let Err(error) = subscription.close().await {
+            self.report(&error);
+        }
     }
 
     /// How many deliveries could be taken now: as many as may run, and some ahead.
