@@ -8,6 +8,7 @@ use std::time::Duration;
 use event_runtime::broker::Message;
 use event_runtime::handler::{BoxFuture, Call, Middleware, Next, Outcome};
 use event_runtime::{Batch, HandlerError, Running, State, handler};
+use event_tests::nats::TestNats;
 use event_tests::on_each_broker;
 use event_tests::service::{Seen, Task, World, dead_letters, give, settle, task};
 use expect_test::expect;
@@ -501,4 +502,41 @@ async fn a_test_app_runs_handlers_of_batches() {
     app.settled().await;
     app.assert_received(gather, ["a", "b", "c"].map(task));
     assert_eq!(rules.runs()[0], "a b c");
+}
+
+/// The second run blocks its thread for long.
+#[handler(
+    batch(max = 2, wait = "1s"),
+    concurrency = 1,
+    timeout = "1m",
+    start = "all"
+)]
+async fn blocks_at_second(tasks: Batch<Task>, State(seen): State<Seen>) {
+    seen.note("run");
+    if seen.of("run").len() == 2 {
+        std::thread::sleep(Duration::from_secs(4));
+    }
+    drop(tasks);
+}
+
+/// What is acknowledged reaches the server, also where the next run keeps the thread busy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_batch_that_blocks_does_not_hold_up_the_settlement_of_the_one_before() {
+    let world = World::Nats(TestNats::start());
+    let giving = world.app().only(()).publish_only().start().await.unwrap();
+    let tasks = ["t1", "t2", "t3", "t4"].map(task);
+    giving.publisher().publish_all(&tasks).await.unwrap();
+    giving.stop().await.unwrap();
+    let seen = Seen::default();
+    let app = world.app().only((blocks_at_second,));
+    let running = app.with_state(seen.clone()).start().await.unwrap();
+    while seen.of("run").len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let durables = running.broker().durables("TASKS", "test").await.unwrap();
+    assert_eq!(durables[0].position.unsettled, 2);
+    settle(&running).await;
+    assert_eq!(seen.of("run").len(), 2);
+    running.stop().await.unwrap();
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use event_runtime::adapters::memory::Memory;
 use event_runtime::broker::{Message, lanes};
+use event_runtime::telemetry::{Observation, Observer, What};
 use event_runtime::{HandlerError, Metadata, State, handler};
 use event_tests::on_each_broker;
 use event_tests::service::{
@@ -27,6 +29,7 @@ on_each_broker!(
     two_handlers_that_fail_on_one_event_lose_neither_dead_letter,
     a_waiting_event_lets_others_run,
     more_failures_at_once_than_may_wait_in_place_are_all_kept,
+    an_observer_that_panics_changes_nothing,
     foreign_events_that_share_an_id_are_all_kept,
 );
 
@@ -429,5 +432,76 @@ async fn foreign_events_that_share_an_id_are_all_kept(world: World) {
     assert_eq!(dead_letters(&running).await.len(), 3);
     let lane = running.broker().stream(&lanes::retry_stream("test")).await;
     assert_eq!(lane.unwrap().unwrap().messages, 0);
+    running.stop().await.unwrap();
+}
+
+/// One at a time, for long; the first run of all others fails.
+#[handler(
+    concurrency = 1,
+    timeout = "1m",
+    retry(max = 5, base = "100ms", cap = "100ms"),
+    start = "all"
+)]
+async fn holds_the_permit(
+    task: Task,
+    metadata: Metadata,
+    State(seen): State<Seen>,
+) -> Result<(), HandlerError> {
+    seen.note(format!("{} run {}", task.id, metadata.attempt));
+    if task.id == "long" {
+        tokio::time::sleep(Duration::from_secs(40)).await;
+    }
+    match metadata.attempt {
+        1 => Err(HandlerError::retry("not yet")),
+        _ => Ok(()),
+    }
+}
+
+/// A retry that is due and waits for its permit has not begun, so at the end of the program it moves to the lane.
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_a_retry_that_waits_for_its_turn_does_not_begin() {
+    let seen = Seen::default();
+    let world = World::Memory(Memory::new());
+    let app = world.app().only((holds_the_permit,));
+    let running = app.with_state(seen.clone()).start().await.unwrap();
+    for id in ["t1", "t2", "t3", "long"] {
+        running.publisher().publish(&task(id)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // `long` does not end within the grace.
+    running.stop().await.unwrap_err();
+    assert_eq!(seen.of("run 1").len(), 4);
+    assert_eq!(seen.of("run 2").len(), 0);
+    let app = world.app().only((holds_the_permit,));
+    let running = app.with_state(seen.clone()).start().await.unwrap();
+    tokio::time::sleep(Duration::from_mins(3)).await;
+    settle(&running).await;
+    for id in ["t1", "t2", "t3"] {
+        assert_eq!(
+            seen.of(&format!("{id} run")),
+            [format!("{id} run 1"), format!("{id} run 2")]
+        );
+    }
+    running.stop().await.unwrap();
+}
+
+/// Panics at what is handled.
+#[derive(Debug)]
+struct Clumsy;
+
+impl Observer for Clumsy {
+    fn observe(&self, observation: &Observation<'_>) {
+        assert!(!matches!(observation.what, What::Handled), "oh");
+    }
+}
+
+async fn an_observer_that_panics_changes_nothing(world: World) {
+    let seen = Seen::default();
+    let script = Script::new(|_| async { Ok(None) });
+    let app = world.app().only((first,)).with_state(script);
+    let app = app.observe(Clumsy).observe(seen.clone());
+    let running = app.start().await.unwrap();
+    give(&running, &[task("t1"), task("t2")]).await;
+    assert_eq!(seen.of("handled").len(), 2);
     running.stop().await.unwrap();
 }

@@ -2,10 +2,12 @@
 
 use event_runtime::broker::{StreamKind, StreamSpec};
 use event_runtime::{Event, handler};
+use event_tests::nats::{TestNats, api};
 use event_tests::on_each_broker;
-use event_tests::service::{World, settle};
+use event_tests::service::{Script, Seen, Task, World, first, settle, task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 on_each_broker!(
     events_that_name_one_stream_are_published_in_any_order,
@@ -117,5 +119,34 @@ async fn two_programs_may_create_one_stream_at_once(world: World) {
         },
     };
     broker.create_stream(&other).await.unwrap_err();
+    running.stop().await.unwrap();
+}
+
+/// A stream of somebody's whose durables may have 100 deliveries unsettled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_durable_asks_for_no_more_room_than_its_stream_gives() {
+    let nats = TestNats::start();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let config = json!({
+        "name": "TASKS", "subjects": ["tasks.>"], "consumer_limits": { "max_ack_pending": 100 },
+    });
+    let created = api(&client, "STREAM.CREATE.TASKS", config).await;
+    assert!(created["error"].is_null(), "{created}");
+    let seen = Seen::default();
+    let world = World::Nats(nats);
+    let app = world.app().only((first,));
+    let script = Script::new(|_| async { Ok(None) });
+    let running = app
+        .with_state(script)
+        .observe(seen.clone())
+        .start()
+        .await
+        .unwrap();
+    let info = api(&client, "CONSUMER.INFO.TASKS.test-first", json!(null)).await;
+    assert_eq!(info["config"]["max_ack_pending"], 100);
+    let tasks: Vec<Task> = (0..300).map(|id| task(&id.to_string())).collect();
+    running.publisher().publish_all(&tasks).await.unwrap();
+    settle(&running).await;
+    assert_eq!(seen.of("handled").len(), 300);
     running.stop().await.unwrap();
 }

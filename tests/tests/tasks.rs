@@ -81,6 +81,7 @@ on_threads!(
     two_tasks_run_two_blocking_handlers_at_once,
     one_task_runs_one_after_the_other,
     batches_run_in_tasks_too,
+    a_task_that_blocks_again_keeps_nobody_from_handing_over,
     tasks_retry_and_settle_like_workers,
     batches_in_tasks_split_and_retry,
     a_batch_that_no_task_has_begun_goes_back,
@@ -241,4 +242,59 @@ async fn more_tasks_than_runs_are_a_fault() {
         "{error}"
     );
     assert!(error.contains("it takes one event at a time"), "{error}");
+}
+
+/// What blocking handlers wait for, and have seen.
+#[derive(Debug, Clone, Default)]
+struct Board(Arc<(Mutex<Vec<&'static str>>, Condvar)>);
+
+impl Board {
+    fn note(&self, line: &'static str) {
+        self.0.0.lock().unwrap().push(line);
+        self.0.1.notify_all();
+    }
+
+    /// Blocks the thread until this line is there, or for ten seconds.
+    fn wait(&self, line: &str) -> bool {
+        let (lines, changed) = &*self.0;
+        let there = |lines: &mut Vec<&str>| !lines.contains(&line);
+        let limit = Duration::from_secs(10);
+        let waited = changed.wait_timeout_while(lines.lock().unwrap(), limit, there);
+        !waited.unwrap().1.timed_out()
+    }
+}
+
+/// Two run, one waits for a task, and one for a permit.
+#[handler(tasks = 2, concurrency = 3, timeout = "1m", start = "all")]
+async fn relay(task: Task, State(board): State<Board>) {
+    match &*task.id {
+        "a" => {
+            board.wait("all are given");
+        }
+        "b" => {
+            board.wait("c begins");
+        }
+        "c" => {
+            board.note("c begins");
+            // The end of `a` has to bring `d` to the other task, while this one blocks the task that it was told in.
+            if board.wait("d begins") {
+                board.note("they met");
+            }
+        }
+        _ => board.note("d begins"),
+    }
+}
+
+async fn a_task_that_blocks_again_keeps_nobody_from_handing_over(world: World) {
+    let board = Board::default();
+    let app = world.app().only((relay,)).with_state(board.clone());
+    let running = app.start().await.unwrap();
+    for task in four() {
+        running.publisher().publish(&task).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    board.note("all are given");
+    event_tests::service::settle(&running).await;
+    assert!(board.wait("they met"));
+    running.stop().await.unwrap();
 }

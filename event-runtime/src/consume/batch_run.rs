@@ -68,9 +68,17 @@ impl Pipeline {
         // The part that is next comes last, so that events run in the order in which they came.
         let mut parts = vec![(0, members)];
         let mut memory = Vec::new();
-        while !self.stop.is(Phase::Cancelled)
-            && let Some((start, mut part)) = parts.pop()
-        {
+        while let Some((start, mut part)) = parts.pop() {
+            // What was woken so far runs first, such as the connection on which acknowledgements wait: were it woken by
+            // this thread last, no other one could take it while the handler blocks this one.
+            // A task that has taken a batch begins it first: it would take another one meanwhile.
+            if self.tasks.is_none() || events.is_none() {
+                tokio::task::yield_now().await;
+            }
+            if self.stop.is(Phase::Cancelled) {
+                parts.push((start, part));
+                break;
+            }
             let arrivals = if part.len() == whole.len() {
                 Arc::clone(&whole)
             } else {

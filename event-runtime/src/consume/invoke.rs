@@ -133,7 +133,7 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -39,8 +39,10 @@ impl Pipeline {
     ) -> Result<Wait, Cancelled> {
         let due = Instant::now() + delay; // bounded by `retry::decide`
         let can_move = self.broker.capabilities().delays;
-        let slot = self.waiting.try_acquire_many(places(&job.payload));
-        if can_move && (delay > IN_PLACE || slot.is_err() || self.stop.is(Phase::Draining)) {
+        let here = delay <= IN_PLACE && !self.stop.is(Phase::Draining);
+        let slot = here.then(|| self.waiting.try_acquire_many(places(&job.payload)).ok());
+        let slot = slot.flatten();
+        if can_move && slot.is_none() {
             // Others may run while the broker stores it, up to a limit: where the broker is in trouble, consumption
             // pauses.
             let moving = self.moving.try_acquire();
@@ -58,20 +60,22 @@ impl Pipeline {
         }
         // Others may run meanwhile.
         permit.take();
+        let due_and_free = async {
+            tokio::time::sleep_until(due).await;
+            std::sync::Arc::clone(&self.permits).acquire_owned().await
+        };
         tokio::select! {
-            () = tokio::time::sleep_until(due) => {}
+            biased;
             () = self.stop.reached(Phase::Draining) => {
                 let left = due.saturating_duration_since(Instant::now());
                 let moved = can_move && self.move_once(job, error, left).await.is_ok();
-                return if moved { Ok(Wait::Moved) } else { Err(Cancelled) };
+                if moved { Ok(Wait::Moved) } else { Err(Cancelled) }
+            }
+            free = due_and_free => {
+                *permit = free.ok();
+                Ok(Wait::Over)
             }
         }
-        drop(slot);
-        *permit = std::sync::Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .ok();
-        Ok(Wait::Over)
     }
 
     /// Stores the event as a dead letter: only then is its delivery done.

@@ -1,8 +1,10 @@
 //! What people and observers hear: one line for each failure, with the whole chain and what happens next.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::failure::{Failure, Kind, chain};
+use super::invoke::panic_text;
 use super::job::Job;
 use super::pipeline::Pipeline;
 use crate::broker::BrokerError;
@@ -10,19 +12,29 @@ use crate::handler::Reason;
 use crate::telemetry::{Observation, What};
 
 impl Pipeline {
-    /// Tells observers what happened, and how the run failed if it did.
+    /// Tells observers what happened, and how the run failed if it did. One that panics changes nothing for the event.
     pub(super) fn observe(&self, job: &Job, what: What<'_>, error: Option<&str>) {
         for observer in self.observers.iter() {
-            observer.observe(&Observation {
-                handler: self.plan.name(),
-                event_id: &job.event_id(),
-                event_type: job.event_type(),
-                topic: job.topic(),
-                payload: &job.payload,
-                attempt: job.mark.attempt,
-                error,
-                what,
-            });
+            let observe = || {
+                observer.observe(&Observation {
+                    handler: self.plan.name(),
+                    event_id: &job.event_id(),
+                    event_type: job.event_type(),
+                    topic: job.topic(),
+                    payload: &job.payload,
+                    attempt: job.mark.attempt,
+                    error,
+                    what,
+                });
+            };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(observe)) {
+                tracing::error!(
+                    handler = self.plan.name(),
+                    event_id = &*job.event_id(),
+                    error = panic_text(&*panic),
+                    "an observer panicked"
+                );
+            }
         }
     }
 

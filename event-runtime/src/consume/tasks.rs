@@ -151,7 +151,11 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 // First, so that what was taken begins before the next one is taken.
-                Some(()) = running.next() => {}
+                Some(()) = running.next() => {
+                    // What this thread has woken runs before a handler that blocks: no other thread could take it. It
+                    // may be the worker, who has to hand over the next delivery.
+                    tokio::task::yield_now().await;
+                }
                 begun = tasks.next() => {
                     // A panic outside of the handler, in an observer say, must not end the task: its events would
                     // wait for ever.

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const ROUND: usize = 64;
 /// And for so long: handlers that compute or block would keep the end of the program waiting, and others.
 const LONG: Duration = Duration::from_millis(2);
+/// After a long round, so many rounds have one delivery each.
+const CAREFUL: u32 = 256;
 
 /// One durable that a handler consumes: its events, or its retries.
 #[derive(Debug, Clone)]
@@ -113,6 +115,7 @@ impl Worker {
         let mut draining = std::pin::pin!(pipeline.stop.reached(Phase::Draining));
         let mut permit = None;
         let mut pause = Duration::ZERO;
+        let mut careful = 0;
         let ended = 'pull: loop {
             let demand = self.demand(&mut pace, queue.len());
             // Also without a demand: what was asked for earlier may come, and has to be kept alive.
@@ -129,7 +132,7 @@ impl Worker {
                     let _polled = pipeline
                         .pulse
                         .poll(usize::from(self.source.from_lane), round);
-                    for begun in 0..ROUND {
+                    for begun in 0..if careful > 0 { 1 } else { ROUND } {
                         let over = || !has_budget_remaining() || round.elapsed() > LONG;
                         if queue.is_empty() || begun > 0 && over() {
                             break;
@@ -153,9 +156,15 @@ impl Worker {
                     Poll::Ready(())
                 })
                 .await;
-                if round.elapsed() > LONG {
-                    // The handler computes or blocks: what it has woken runs first, such as the connection on which
-                    // its acknowledgements wait.
+                let long = round.elapsed() > LONG;
+                careful = if long {
+                    CAREFUL
+                } else {
+                    careful.saturating_sub(1)
+                };
+                if careful > 0 {
+                    // The handler computes or blocks, and may do so again: what it has woken runs first, such as the
+                    // connection on which its acknowledgements wait.
                     tokio::task::yield_now().await;
                 }
                 // More is wanted by far than was asked for: ask anew. Dropping the old call loses nothing.
@@ -163,7 +172,9 @@ impl Worker {
                 if wanted / 2 > demand || (demand == 0 && wanted > 0) {
                     continue 'pull;
                 }
-                let permit_wanted = !queue.is_empty();
+                // Then what has come is taken in first, too: where it is not looked at, it is not kept alive.
+                let look = careful > 0 && pipeline.permits.available_permits() > 0;
+                let permit_wanted = !queue.is_empty() && !look;
                 tokio::select! {
                     biased;
                     () = &mut draining => break 'pull Ok(()),
@@ -177,11 +188,7 @@ impl Worker {
                         Ok(batch) => {
                             pause = Duration::ZERO;
                             pipeline.heartbeats.watch(batch.iter().map(|one| &one.settle));
-                            if queue.is_empty() {
-                                queue = batch.into();
-                            } else {
-                                queue.extend(batch);
-                            }
+                            enqueue(&mut queue, batch);
                             // What this thread has woken so far runs before any handler does: were it the
                             // broker's connection, a handler that blocks would stop its own heartbeats, as
                             // tokio lets no other thread take the task that was woken last.
@@ -195,6 +202,7 @@ impl Worker {
                         }
                         Err(error) => break 'pull Err(error),
                     },
+                    () = std::future::ready(()), if look && !queue.is_empty() => {}
                 }
             }
         };
@@ -250,5 +258,14 @@ impl Worker {
             error = chain(error),
             "the broker has a problem; going on"
         );
+    }
+}
+
+fn enqueue(queue: &mut VecDeque<Delivery>, batch: Vec<Delivery>) {
+    if queue.is_empty() {
+        // As it is, without moving any.
+        *queue = batch.into();
+    } else {
+        queue.extend(batch);
     }
 }

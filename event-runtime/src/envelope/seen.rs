@@ -225,7 +225,10 @@ pub(super) fn is_plain_time(text: &str) -> bool {
         return false;
     }
     let two = |at: usize| (text[at] - b'0') * 10 + (text[at + 1] - b'0');
-    // The 29th of February is left to who knows the years.
+    // The 29th of February is left to who knows the years, and so is the last month that a timestamp can have.
+    if text.starts_with(b"9999-12") {
+        return false;
+    }
     let days = match two(5) {
         2 => 28,
         4 | 6 | 9 | 11 => 30,
@@ -251,4 +254,32 @@ pub(super) fn is_json(media_type: &str) -> bool {
     essence
         .split_once('/')
         .is_some_and(|(kind, subtype)| token(kind) && token(subtype) && json(subtype))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::is_plain_time;
+
+    #[test]
+    fn what_is_a_plain_time_is_a_time() {
+        for year in ["0000", "0001", "1969", "2026", "9998", "9999"] {
+            for month in 0..=13 {
+                for day in 0..=32 {
+                    for clock in [
+                        "00:00:00.000",
+                        "23:59:59.999",
+                        "24:00:00.000",
+                        "00:60:00.000",
+                    ] {
+                        let time = format!("{year}-{month:02}-{day:02}T{clock}Z");
+                        let is_time = time.parse::<Timestamp>().is_ok();
+                        assert!(is_time || !is_plain_time(&time), "{time}");
+                    }
+                }
+            }
+        }
+        assert!(is_plain_time("2026-12-31T23:59:59.999Z"));
+    }
 }

@@ -168,7 +168,7 @@ fn warn_of(stream: &str, spec: &DurableSpec, difference: &plan::Difference) {
         handler = spec.handler,
         durable = spec.name,
         stream,
-        "the broker has {setting} {found}, and this program would set {wanted}; it is kept, a newer program may have set it"
+        "the broker has {setting} {found}, and this program would set {wanted}; it is kept, since a person or a newer program may have set it"
     );
 }
 

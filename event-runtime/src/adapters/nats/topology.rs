@@ -270,6 +270,9 @@ pub(super) async fn durables(
     Ok(all)
 }
 
+/// The server's word for a durable with room for more deliveries than its stream or its account allows.
+const TOO_MUCH_UNSETTLED: u32 = 10121;
+
 pub(super) async fn create_durable(
     link: &Link,
     stream: &str,
@@ -297,9 +300,15 @@ pub(super) async fn create_durable(
             config["opt_start_time"] = time.to_string().into();
         }
     }
-    let body = json!({ "stream_name": stream, "config": config, "action": "create" });
+    let mut body = json!({ "stream_name": stream, "config": config, "action": "create" });
     let subject = format!("CONSUMER.CREATE.{stream}.{}.{}", spec.name, spec.filter);
-    match call::<WireConsumer>(link, &subject, &body).await {
+    let mut created = call::<WireConsumer>(link, &subject, &body).await;
+    if matches!(created, Err(Failure::Refused(TOO_MUCH_UNSETTLED, _))) {
+        // The stream or the account has a limit: without a word of ours the server sets what it allows.
+        body["config"]["max_ack_pending"] = 0.into();
+        created = call(link, &subject, &body).await;
+    }
+    match created {
         Ok(created) => Ok(durable_info(created)),
         Err(Failure::Refused(code, error)) => match durable(link, stream, &spec.name).await? {
             // Another instance was quicker; whether it is what we need was or will be compared.
