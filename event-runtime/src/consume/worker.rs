@@ -22,10 +22,10 @@ use crate::handler::MOST_AHEAD;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many deliveries are begun before anything else is looked at.
-const ROUND: usize = 64;
+const ROUND: u32 = 64;
 /// And for so long: handlers that compute or block would keep the end of the program waiting, and others.
 const LONG: Duration = Duration::from_millis(2);
-/// After a long round, so many rounds have one delivery each.
+/// After a round whose runs took that long on average, so many rounds have one delivery each.
 const CAREFUL: u32 = 256;
 
 /// One durable that a handler consumes: its events, or its retries.
@@ -119,20 +119,15 @@ impl Worker {
         let ended = 'pull: loop {
             let demand = self.demand(&mut pace, queue.len());
             // Also without a demand: what was asked for earlier may come, and has to be kept alive.
-            let pull = subscription.next(demand);
-            let mut next = std::pin::pin!(async move {
-                if !pause.is_zero() {
-                    tokio::time::sleep(pause).await;
-                }
-                pull.await
-            });
+            let mut next = std::pin::pin!(after(pause, subscription.next(demand)));
             loop {
                 let round = Instant::now();
+                let mut begun = 0;
                 poll_fn(|cx| {
                     let _polled = pipeline
                         .pulse
                         .poll(usize::from(self.source.from_lane), round);
-                    for begun in 0..if careful > 0 { 1 } else { ROUND } {
+                    while begun < if careful > 0 { 1 } else { ROUND } {
                         let over = || !has_budget_remaining() || round.elapsed() > LONG;
                         if queue.is_empty() || begun > 0 && over() {
                             break;
@@ -143,6 +138,7 @@ impl Worker {
                         let Some(delivery) = queue.pop_front() else {
                             break;
                         };
+                        begun += 1;
                         // A permit that is given back at once serves the next delivery.
                         if let Some(begun) = consume(delivery, free)
                             && let Poll::Ready(finished) = running.begin(begun, cx)
@@ -156,13 +152,14 @@ impl Worker {
                     Poll::Ready(())
                 })
                 .await;
-                let long = round.elapsed() > LONG;
-                careful = if long {
+                let took = round.elapsed();
+                let blocks = took > LONG * begun.max(1);
+                careful = if blocks {
                     CAREFUL
                 } else {
                     careful.saturating_sub(1)
                 };
-                if careful > 0 {
+                if careful > 0 || took > LONG {
                     // The handler computes or blocks, and may do so again: what it has woken runs first, such as the
                     // connection on which its acknowledgements wait.
                     tokio::task::yield_now().await;
@@ -259,6 +256,13 @@ impl Worker {
             "the broker has a problem; going on"
         );
     }
+}
+
+async fn after<T>(pause: Duration, next: impl Future<Output = T>) -> T {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
+    next.await
 }
 
 fn enqueue(queue: &mut VecDeque<Delivery>, batch: Vec<Delivery>) {
