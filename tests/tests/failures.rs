@@ -392,7 +392,7 @@ async fn more_failures_at_once_than_may_wait_in_place_are_all_kept(world: World)
     let seen = Seen::default();
     let script = Script::new(|call: Call| async move {
         match call.metadata.attempt {
-            1 => Err(HandlerError::retry_after("later", Duration::from_secs(4))),
+            1 => Err(HandlerError::retry_after("later", Duration::from_secs(5))),
             _ => Ok(None),
         }
     });

@@ -357,6 +357,7 @@ async fn handlers_run_while_a_publisher_on_their_thread_goes_on() {
         publisher.publish(&WorkGiven { number }).await.unwrap();
     }
     let meanwhile = handled.load(Ordering::SeqCst);
-    assert!(meanwhile > 5_000, "{meanwhile} were handled meanwhile");
+    // How many depends on the machine; where nobody lets others run, it is none.
+    assert!(meanwhile > 0, "none was handled meanwhile");
     running.stop().await.unwrap();
 }
