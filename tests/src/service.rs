@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
 use event_runtime::adapters::nats::{Nats, NatsOptions};
-use event_runtime::broker::{BrokerError, Message};
+use event_runtime::broker::{BrokerError, Message, lanes};
 use event_runtime::dead_letters::{DeadLetter, DeadLetters, Filter};
 use event_runtime::telemetry::{Observation, Observer, What};
 use event_runtime::{App, Event, HandlerError, Metadata, Running, State, handler};
@@ -253,6 +253,16 @@ pub async fn settle(running: &Running) {
         running.settled(Duration::from_mins(2)).await.unwrap(),
         "not settled"
     );
+}
+
+/// How many messages the retry lane of the service `test` holds.
+///
+/// # Panics
+///
+/// When the broker does not answer.
+pub async fn lane_messages(running: &Running) -> u64 {
+    let lane = running.broker().stream(&lanes::retry_stream("test")).await;
+    lane.unwrap().map_or(0, |lane| lane.messages)
 }
 
 /// All dead letters of the service `test`.

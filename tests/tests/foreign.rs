@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use event_runtime::broker::{BrokerError, Message, lanes};
+use event_runtime::broker::{BrokerError, Message};
 use event_runtime::envelope::Headers;
 use event_runtime::testing::TestApp;
-use event_runtime::{App, HandlerError, Running};
+use event_runtime::{App, HandlerError};
 use event_tests::nats::TestNats;
 use event_tests::on_each_broker;
-use event_tests::service::{Call, Script, Seen, World, dead_letters, first, settle, task};
+use event_tests::service::{
+    Call, Script, Seen, World, dead_letters, first, lane_messages, settle, task,
+};
 
 on_each_broker!(
     headers_that_look_like_a_lanes_are_not_believed,
@@ -147,11 +149,6 @@ async fn headers_that_look_like_a_lanes_are_not_believed(world: World) {
     assert_eq!(letter.headers().get("Event-Of-Theirs"), Some("kept"));
     assert!(letter.first_failed().unwrap() > "2020-01-01T00:00:00Z".parse().unwrap());
     running.stop().await.unwrap();
-}
-
-async fn lane_messages(running: &Running) -> u64 {
-    let lane = running.broker().stream(&lanes::retry_stream("test")).await;
-    lane.unwrap().map_or(0, |lane| lane.messages)
 }
 
 async fn an_error_that_asks_for_ever_stops_nobody(world: World) {

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
-use event_runtime::broker::{BrokerError, Message, lanes};
+use event_runtime::broker::{BrokerError, Message};
 use event_runtime::dead_letters::DeadLetters;
-use event_runtime::{App, Event, HandlerError, Metadata, Publisher, Running, State, handler};
+use event_runtime::{App, Event, HandlerError, Metadata, Publisher, State, handler};
 use event_tests::nats::{TestNats, api, count};
 use event_tests::on_each_broker;
 use event_tests::service::{
-    Answer, Call, Done, Script, Seen, Task, World, dead_letters, first, give, second, settle, task,
+    Answer, Call, Done, Script, Seen, Task, World, dead_letters, first, give, lane_messages,
+    second, settle, task,
 };
 use expect_test::expect;
 use schemars::JsonSchema;
@@ -32,11 +33,6 @@ on_each_broker!(
 
 fn later(text: &str) -> HandlerError {
     HandlerError::retry_after(text, Duration::from_secs(6))
-}
-
-async fn lane_messages(running: &Running) -> u64 {
-    let lane = running.broker().stream(&lanes::retry_stream("test")).await;
-    lane.unwrap().map_or(0, |lane| lane.messages)
 }
 
 /// Waits until a line was seen so often.

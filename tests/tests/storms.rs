@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use event_runtime::adapters::memory::Memory;
-use event_runtime::broker::{BrokerError, Message, lanes};
-use event_runtime::{App, HandlerError, Metadata, Running, State, handler};
-use event_tests::service::{Done, Seen, Task, World, settle, task};
+use event_runtime::broker::{BrokerError, Message};
+use event_runtime::{App, HandlerError, Metadata, State, handler};
+use event_tests::service::{Done, Seen, Task, World, lane_messages, settle, task};
 
 /// How long an event waits after its first run, which fails.
 #[derive(Debug, Clone, Copy)]
@@ -47,11 +47,6 @@ fn app(memory: &Memory, seen: &Seen, wait: Duration) -> App {
 /// Lets everything happen that needs no clock.
 async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(500)).await;
-}
-
-async fn lane_messages(running: &Running) -> u64 {
-    let lane = running.broker().stream(&lanes::retry_stream("test")).await;
-    lane.unwrap().map_or(0, |lane| lane.messages)
 }
 
 /// An eighth of the deliveries that may be unsettled wait in place: four times 5,000 by default.
